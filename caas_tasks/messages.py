@@ -1,0 +1,320 @@
+"""Requests and answers as frozen pydantic models with limits (docs/spec.md, sections 5 to 7).
+
+One message carries one API key and one to `MAX_ITEMS` items of one operation. A bad item becomes an
+error in its place and never fails its neighbours. Models know the wire names through aliases; nothing
+here ever puts a value that came in into an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import Field as field
+
+from caas_tasks.encoding import UUID_PATTERN, decode_json_object, encode_json
+from caas_tasks.errors import InvalidRequestError, PayloadTooLargeError, ServiceError
+from caas_tasks.limits import (
+    MAX_DIGEST_CHARS,
+    MAX_FIELD_NAME_CHARS,
+    MAX_ITEM_BYTES,
+    MAX_ITEMS,
+    MAX_REFERENCE_CHARS,
+)
+from caas_tasks.names import Field, Operation
+
+UserUuid = Annotated[
+    str, StringConstraints(pattern=UUID_PATTERN), field(alias=Field.USER_UUID, repr=False)
+]
+# The length limits on data also make pydantic look at every character: a lone surrogate is refused.
+SensitiveData = Annotated[
+    str, field(alias=Field.SENSITIVE_DATA, max_length=MAX_ITEM_BYTES, repr=False)
+]
+KeyVersion = Annotated[int, field(ge=1, le=2**32 - 1)]
+HexValue = Annotated[str, StringConstraints(pattern=r"^([0-9a-fA-F]{2}){16,64}$"), field(repr=False)]
+
+
+class _Reference(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        validate_by_name=False,
+        regex_engine="rust-regex",
+    )
+
+    reference: Annotated[
+        str | None, field(default=None, min_length=1, max_length=MAX_REFERENCE_CHARS, repr=False)
+    ]
+
+
+
+class Item(_Reference):
+    """One element of a request. Strict types, no unknown fields, immutable."""
+
+    def size_checked_text(self) -> str:
+        """The text whose UTF-8 size is limited to `MAX_ITEM_BYTES`; empty where there is none."""
+        return ""
+
+
+class UserItem(Item):
+    """An item about one user."""
+
+    user_uuid: UserUuid
+
+
+class SensitiveItem(UserItem):
+    """An item with a user's sensitive data."""
+
+    sensitive_data: SensitiveData
+
+    def size_checked_text(self) -> str:
+        return self.sensitive_data
+
+
+class EncryptItem(SensitiveItem):
+    """In: userUUID, sensitiveData. Out: encrypted_data, key_version."""
+
+
+class CandidatesItem(SensitiveItem):
+    """In: userUUID, sensitiveData. Out: candidates, newest key version first."""
+
+
+class VerifyItem(SensitiveItem):
+    """In: userUUID, sensitiveData, encrypted_data, key_version?. Out: valid, needs_update."""
+
+    encrypted_data: HexValue
+    key_version: KeyVersion | None = None
+
+
+class BlindIndexItem(Item):
+    """In: field, value. Out: indexes, newest key version first."""
+
+    field_name: Annotated[
+        str, field(alias=Field.FIELD, min_length=1, max_length=MAX_FIELD_NAME_CHARS, repr=False)
+    ]
+    value: Annotated[str, field(max_length=MAX_ITEM_BYTES, repr=False)]
+
+    def size_checked_text(self) -> str:
+        return self.value
+
+
+class WrapItem(UserItem):
+    """In: userUUID, legacyDigest (printable ASCII, used as it comes). Out: wrapped, key_version."""
+
+    legacy_digest: Annotated[
+        str,
+        StringConstraints(pattern=r"^[\x21-\x7e]+$", max_length=MAX_DIGEST_CHARS),
+        field(alias=Field.LEGACY_DIGEST, repr=False),
+    ]
+
+
+class VersionedValue(BaseModel):
+    """A value and the key version that made it."""
+
+    model_config = ConfigDict(frozen=True)
+    encrypted_data: str
+    key_version: int
+
+
+class EncryptAnswer(VersionedValue):
+    """Answer of `encrypt`."""
+
+
+class VerifyAnswer(BaseModel):
+    """Answer of `verify`."""
+
+    model_config = ConfigDict(frozen=True)
+    valid: bool
+    needs_update: bool
+
+
+class CandidatesAnswer(BaseModel):
+    """Answer of `candidates`: newest key version first."""
+
+    model_config = ConfigDict(frozen=True)
+    candidates: list[VersionedValue]
+
+
+class VersionedIndex(BaseModel):
+    """A blind index and the key version that made it."""
+
+    model_config = ConfigDict(frozen=True)
+    index: str
+    key_version: int
+
+
+class BlindIndexAnswer(BaseModel):
+    """Answer of `blind_index`: newest key version first."""
+
+    model_config = ConfigDict(frozen=True)
+    indexes: list[VersionedIndex]
+
+
+class WrapAnswer(BaseModel):
+    """Answer of `wrap`."""
+
+    model_config = ConfigDict(frozen=True)
+    wrapped: str
+    key_version: int
+
+
+ITEM_MODELS: Final[dict[Operation, type[Item]]] = {
+    Operation.ENCRYPT: EncryptItem,
+    Operation.VERIFY: VerifyItem,
+    Operation.CANDIDATES: CandidatesItem,
+    Operation.BLIND_INDEX: BlindIndexItem,
+    Operation.WRAP: WrapItem,
+}
+ANSWER_MODELS: Final[dict[Operation, type[BaseModel]]] = {
+    Operation.ENCRYPT: EncryptAnswer,
+    Operation.VERIFY: VerifyAnswer,
+    Operation.CANDIDATES: CandidatesAnswer,
+    Operation.BLIND_INDEX: BlindIndexAnswer,
+    Operation.WRAP: WrapAnswer,
+}
+_LISTS: Final[dict[Operation, TypeAdapter[list[Any]]]] = {
+    operation: TypeAdapter(list[model])  # type: ignore[valid-type] # a run-time generic
+    for operation, model in ITEM_MODELS.items()
+}
+
+_REASONS: Final = {
+    "missing": "is required",
+    "string_type": "must be a string",
+    "string_unicode": "is not valid Unicode",
+    "int_type": "must be an integer",
+    "string_too_short": "is too short",
+    "string_too_long": "is too long",
+    "string_pattern_mismatch": "is not of the expected form",
+    "greater_than_equal": "is out of range",
+    "less_than_equal": "is out of range",
+}
+
+
+_DATA_FIELDS: Final = frozenset({Field.SENSITIVE_DATA, Field.VALUE})
+
+
+def _refusal(error: ValidationError, model: type[Item]) -> ServiceError:
+    """What a validation error becomes: a known field's name and a reason, nothing that came in."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    location = first["loc"][0] if first["loc"] else None
+    if first["type"] == "string_too_long" and location in _DATA_FIELDS:
+        return _too_large()
+    known = {info.alias or name for name, info in model.model_fields.items()}
+    if first["type"] == "extra_forbidden":
+        return InvalidRequestError("An unknown field is present.")
+    if location not in known:
+        return InvalidRequestError("An item must be a JSON object.")
+    return InvalidRequestError(f"{location} {_REASONS.get(first['type'], 'is not valid')}.")
+
+
+def _too_large() -> PayloadTooLargeError:
+    return PayloadTooLargeError(f"The data of an item is over {MAX_ITEM_BYTES} bytes.")
+
+
+def parse_item(operation: Operation, raw: object) -> Item:
+    """One item from its JSON value.
+
+    Raises:
+        InvalidRequestError: a field is missing, unknown or of the wrong form.
+        PayloadTooLargeError: the data is over `MAX_ITEM_BYTES`.
+    """
+    model = ITEM_MODELS[operation]
+    refusal: ServiceError
+    try:
+        item = model.model_validate(raw)
+    except ValidationError as error:
+        refusal = _refusal(error, model)
+    else:
+        if not _is_too_large(item):
+            return item
+        refusal = _too_large()
+    raise refusal  # outside the handler: pydantic's error is no longer attached
+
+
+def _is_too_large(item: Item) -> bool:
+    text = item.size_checked_text()
+    if len(text) * 4 <= MAX_ITEM_BYTES:  # UTF-8 takes at most four bytes a character
+        return False
+    return len(text.encode()) > MAX_ITEM_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedItem:
+    """A bad item's place in a batch: the error that describes it and its reference, when it has one."""
+
+    error: ServiceError
+    reference: str | None
+
+
+def parse_items(operation: Operation, raw_items: object) -> list[Item | RefusedItem]:
+    """The items of a batch in order, a bad one as a `RefusedItem`.
+
+    Raises:
+        InvalidRequestError: not a list, or an empty one.
+        PayloadTooLargeError: more than `MAX_ITEMS`.
+    """
+    if not isinstance(raw_items, list) or not raw_items:
+        raise InvalidRequestError("items must be a list with at least one item.")
+    if len(raw_items) > MAX_ITEMS:
+        raise PayloadTooLargeError(f"A batch has at most {MAX_ITEMS} items.")
+    try:
+        items: list[Item] = _LISTS[operation].validate_python(raw_items)
+    except ValidationError:
+        pass
+    else:
+        if not any(map(_is_too_large, items)):
+            return list(items)
+    return [_item_or_refusal(operation, raw) for raw in raw_items]
+
+
+def _item_or_refusal(operation: Operation, raw: object) -> Item | RefusedItem:
+    try:
+        return parse_item(operation, raw)
+    except ServiceError as error:
+        # Without its traceback, whose frames hold the item.
+        return RefusedItem(error.with_traceback(None), _reference_of(raw))
+
+
+def _reference_of(raw: object) -> str | None:
+    reference = raw.get(Field.REFERENCE) if isinstance(raw, dict) else None
+    try:
+        return _Reference.model_validate({Field.REFERENCE: reference}).reference
+    except ValidationError:
+        return None
+
+
+def parse_request(operation: Operation, payload: bytes) -> tuple[str, list[Item | RefusedItem]]:
+    """The API key and the items of a message's payload.
+
+    Raises:
+        InvalidRequestError: not strict JSON, an unknown or missing field, or no items.
+        PayloadTooLargeError: too many items.
+    """
+    body = decode_json_object(payload)
+    if body.keys() != {Field.API_KEY, Field.ITEMS}:
+        raise InvalidRequestError("A request has the fields apiKey and items and no other.")
+    api_key = body[Field.API_KEY]
+    if not isinstance(api_key, str):
+        raise InvalidRequestError("apiKey must be a string.")
+    return api_key, parse_items(operation, body[Field.ITEMS])
+
+
+def encode_request(api_key: str, raw_items: list[dict[str, Any]]) -> bytes:
+    """The payload of a request message; the other direction of `parse_request`."""
+    return encode_json({Field.API_KEY: api_key, Field.ITEMS: raw_items})
+
+
+def with_reference(answer: dict[str, Any], reference: str | None) -> dict[str, Any]:
+    """The answer to an item, echoing its reference when it has one."""
+    return answer if reference is None else {**answer, Field.REFERENCE: reference}
+
+
+def error_body(error: ServiceError) -> dict[str, Any]:
+    """An error as it stands in an answer: code, message and, where it has one, retry_after."""
+    body: dict[str, Any] = {Field.CODE: error.code, Field.MESSAGE: error.message}
+    if error.retry_after_s is not None:
+        body[Field.RETRY_AFTER] = error.retry_after_s
+    return {Field.ERROR: body}

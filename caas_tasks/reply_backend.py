@@ -1,0 +1,100 @@
+"""The reply backend: a Celery result backend that puts a sealed reply where its client waits.
+
+| Redis key                 | type   | written by | read by | lives                              |
+|---------------------------|--------|------------|---------|------------------------------------|
+| `caas:reply:<inbox>`      | list   | worker     | client  | `INBOX_TTL_S` after the last reply |
+| `caas:result:<task id>`   | string | worker     | anyone who knows the id | `RESULT_TTL_S`     |
+
+A task that names an inbox in `reply_to` gets its reply pushed there, as `<task id>:<sealed reply>`. The
+list keeps it while the client reconnects. One client has one inbox and takes many replies in one round
+trip, with no subscription. A task without an inbox keeps its result under its id, where Celery's
+`AsyncResult` finds it. Only sealed text is ever stored.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from functools import cached_property
+from typing import Any, Final
+
+import redis
+from celery import states
+from celery.backends.base import BaseBackend
+
+from caas_tasks.redis_url import parse_broker_url
+
+INBOX_PREFIX: Final = "caas:reply:"
+RESULT_PREFIX: Final = "caas:result:"
+INBOX_TTL_S: Final = 60
+RESULT_TTL_S: Final = 24 * 60 * 60
+ID_SEPARATOR: Final = ":"
+
+_INBOX_ID: Final = re.compile(r"[0-9a-f]{32}\Z")
+logger = logging.getLogger(__name__)
+
+
+class ReplyBackend(BaseBackend):
+    """Celery's view of the reply store; configured by `result_backend`."""
+
+    def __init__(self, app: Any, url: str | None = None, **kwargs: Any) -> None:
+        super().__init__(app, url=url, **kwargs)
+        self._url = url or app.conf.broker_url
+
+    def as_uri(self, include_password: bool = False) -> str:
+        """The address for banners, never with a password."""
+        return parse_broker_url(self._url).display
+
+    @cached_property
+    def _redis(self) -> redis.Redis:
+        return redis.Redis.from_url(
+            parse_broker_url(self._url).redis,
+            socket_timeout=5,
+            health_check_interval=0,
+            client_name="caas-replies",
+        )
+
+    def store_result(
+        self,
+        task_id: str,
+        result: Any,
+        state: str,
+        traceback: Any = None,
+        request: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Deliver a reply. When Redis can't be reached it is dropped: the client asks again."""
+        inbox = getattr(request, "reply_to", None)
+        try:
+            if inbox:
+                self._push(inbox, task_id, result, state)
+            else:
+                self._keep(task_id, result, state)
+        except redis.RedisError as error:
+            logger.warning("reply %s was not delivered: %s", task_id, type(error).__name__)
+        return result
+
+    def _push(self, inbox: str, task_id: str, result: Any, state: str) -> None:
+        if state != states.SUCCESS or not isinstance(result, str) or not _INBOX_ID.match(inbox):
+            return
+        key = INBOX_PREFIX + inbox
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.rpush(key, task_id + ID_SEPARATOR + result)
+        pipe.expire(key, INBOX_TTL_S)
+        pipe.execute()
+
+    def _keep(self, task_id: str, result: Any, state: str) -> None:
+        sealed = result if state == states.SUCCESS and isinstance(result, str) else None
+        meta = json.dumps({"status": state, "result": sealed, "task_id": task_id})
+        self._redis.set(RESULT_PREFIX + task_id, meta, ex=RESULT_TTL_S)
+
+    def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
+        raw = self._redis.get(RESULT_PREFIX + task_id)
+        if not isinstance(raw, bytes):
+            return {"status": states.PENDING, "result": None}
+        meta: dict[str, Any] = json.loads(raw)
+        return meta
+
+    def _forget(self, task_id: str) -> None:
+        self._redis.delete(RESULT_PREFIX + task_id)

@@ -1,0 +1,65 @@
+"""The worker's Celery app, where `celery -A worker worker` and `caas worker` find it.
+
+Reading the environment and making the app connects to nothing. The keystore is opened when the worker
+starts; one that can't be read stops it with one line on standard error.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Final
+
+from celery import Celery
+from celery.signals import celeryd_init, setup_logging, worker_process_init
+
+from caas_tasks.celery_app import create_app
+from caas_tasks.errors import ConfigurationError
+from caas_tasks.settings import load_settings
+from worker.runtime import RUNTIME
+from worker.settings import WorkerSettings
+from worker.tasks import register
+
+EXIT_CONFIGURATION: Final = 78  # EX_CONFIG of sysexits.h
+LOG_FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+# One line a task at INFO costs more than the task: these two say so only when asked to debug.
+_CHATTY_LOGGERS: Final = ("celery.worker.strategy", "celery.app.trace")
+
+
+def _fail(error: ConfigurationError) -> None:
+    sys.stderr.write(f"caas worker: {error}\n")
+    raise SystemExit(EXIT_CONFIGURATION)
+
+
+def build() -> Celery:
+    """The app for the environment's settings; a wrong setting ends the process with one line."""
+    try:
+        settings = load_settings(WorkerSettings)
+        celery_app = create_app(settings.broker_url.get_secret_value())
+    except ConfigurationError as error:
+        _fail(error)
+    register(celery_app, RUNTIME)
+    _connect_signals(settings)
+    return celery_app
+
+
+def _connect_signals(settings: WorkerSettings) -> None:
+    def open_keystore(**_kwargs: Any) -> None:
+        try:
+            RUNTIME.start(settings)
+        except ConfigurationError as error:
+            _fail(error)
+
+    def configure_logging(loglevel: int | str | None = None, **_kwargs: Any) -> None:
+        level = logging.getLevelName(settings.log_level) if loglevel is None else loglevel
+        logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr)
+        for name in _CHATTY_LOGGERS:
+            is_debug = logging.getLogger().isEnabledFor(logging.DEBUG)
+            logging.getLogger(name).setLevel(logging.DEBUG if is_debug else logging.WARNING)
+
+    celeryd_init.connect(open_keystore, weak=False)
+    worker_process_init.connect(open_keystore, weak=False)
+    setup_logging.connect(configure_logging, weak=False)
+
+
+app = build()

@@ -1,0 +1,136 @@
+"""A keystore made ready for use: private keys, indexes and derived keys, all in memory.
+
+A keyring never changes; a new keystore makes a new keyring, so that revoked keys, removed service keys
+and their cached sessions go in one step.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
+
+from caas_tasks.envelope import SessionKeys, unwrap_session
+from caas_tasks.errors import KeyUnavailableError, UnreadableMessageError
+from worker.keystore.document import ApiKey, Keystore, KeyVersion, Profile, ServiceKey, State
+from worker.operations.derivation import derive
+
+MAX_SESSIONS: Final = 4_096
+"""Opened sessions that are kept, the least recently used go first; about 6 MiB when full."""
+
+_MAX_INDEX_KEYS: Final = 1_024
+
+
+class VersionKeys:
+    """One enabled key version as one tenant uses it, its derived keys computed once."""
+
+    __slots__ = ("_index_keys", "_root", "_tenant", "cipher_pool", "is_classic", "pepper",
+                 "salt_pool", "select", "version")  # fmt: skip
+
+    def __init__(self, record: KeyVersion, tenant: str) -> None:
+        if record.root is None:
+            raise KeyUnavailableError
+        self.version = record.version
+        self.is_classic = record.profile is Profile.CLASSIC
+        self.cipher_pool = record.cipher_pool
+        self.salt_pool = record.salt_pool
+        self.select = derive(record.root, tenant, "select")
+        self.pepper = derive(record.root, tenant, "pepper")
+        self._root = record.root
+        self._tenant = tenant
+        self._index_keys: dict[str, bytes] = {}
+
+    def index_key(self, field_name: str) -> bytes:
+        """`K("index", field)`. Few fields exist, so their keys are kept, up to a bound."""
+        key = self._index_keys.get(field_name)
+        if key is None:
+            key = derive(self._root, self._tenant, "index", field_name.encode())
+            if len(self._index_keys) < _MAX_INDEX_KEYS:
+                self._index_keys[field_name] = key
+        return key
+
+
+class TenantKeys:
+    """The key versions as one tenant uses them."""
+
+    __slots__ = ("_by_version", "enabled", "primary")
+
+    def __init__(self, keystore: Keystore, tenant: str) -> None:
+        records = sorted(keystore.key_versions, key=lambda record: -record.version)
+        self.enabled = tuple(
+            VersionKeys(record, tenant) for record in records if record.state is State.ENABLED
+        )
+        self._by_version = {keys.version: keys for keys in self.enabled}
+        self.primary = self._by_version[keystore.primary]
+
+    def at(self, version: int) -> VersionKeys:
+        """One enabled version.
+
+        Raises:
+            KeyUnavailableError: disabled, destroyed or not known here.
+        """
+        keys = self._by_version.get(version)
+        if keys is None:
+            raise KeyUnavailableError
+        return keys
+
+
+class Keyring:
+    """All that a worker needs of a keystore."""
+
+    def __init__(self, keystore: Keystore) -> None:
+        self._keystore = keystore
+        self._private_keys = {
+            bytes.fromhex(key.key_id): _private_key(key) for key in keystore.service_keys
+        }
+        self._api_keys = {key.key_id: key for key in keystore.api_keys}
+        self._tenants: dict[str, TenantKeys] = {}
+        self._sessions: OrderedDict[tuple[bytes, bytes], SessionKeys] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"Keyring(primary={self._keystore.primary}, api_keys={len(self._api_keys)})"
+
+    @property
+    def primary(self) -> int:
+        """The primary key version's number."""
+        return self._keystore.primary
+
+    def api_key(self, key_id: str) -> ApiKey | None:
+        """The record of an API key, or None."""
+        return self._api_keys.get(key_id)
+
+    def tenant(self, name: str) -> TenantKeys:
+        """The tenant's derived keys, computed at its first request."""
+        keys = self._tenants.get(name)
+        if keys is None:
+            keys = self._tenants[name] = TenantKeys(self._keystore, name)
+        return keys
+
+    def session(self, key_id: bytes, wrapped: bytes) -> SessionKeys:
+        """The keys of a client's session, from memory or by opening the wrapped secret.
+
+        Raises:
+            UnreadableMessageError: no such service key, or the secret does not open.
+        """
+        name = (key_id, wrapped)
+        keys = self._sessions.get(name)
+        if keys is not None:
+            self._sessions.move_to_end(name)
+            return keys
+        private_key = self._private_keys.get(key_id)
+        if private_key is None:
+            raise UnreadableMessageError
+        keys = self._sessions[name] = unwrap_session(private_key, wrapped)
+        if len(self._sessions) > MAX_SESSIONS:
+            self._sessions.popitem(last=False)
+        return keys
+
+
+def _private_key(key: ServiceKey) -> MLKEM768X25519PrivateKey:
+    return MLKEM768X25519PrivateKey(
+        MLKEM768PrivateKey.from_seed_bytes(key.mlkem_seed),
+        X25519PrivateKey.from_private_bytes(key.x25519),
+    )

@@ -1,0 +1,204 @@
+"""Making a keystore and changing it: pure functions from keystore to keystore.
+
+Clock and randomness are arguments, so that each result can be told in advance in a test.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from caas_tasks import api_key
+from caas_tasks.envelope import ServicePublicKey
+from caas_tasks.names import SCOPES
+from worker.keystore.document import (
+    MLKEM_SEED_BYTES,
+    X25519_BYTES,
+    Keystore,
+    Profile,
+    State,
+    parse,
+)
+from worker.keystore.errors import KeystoreError
+from worker.operations.derivation import ROOT_BYTES
+from worker.operations.digests import STRONG
+
+SALT_LENGTHS: Final = (8, 16, 32, 64)
+SALTS_OF_EACH_LENGTH: Final = 64
+MAX_SALT_CHARS: Final = 256
+MAX_SALTS: Final = 65_536
+
+
+class Random(Protocol):
+    """Where random bytes and characters come from; `secrets` has this shape."""
+
+    def token_bytes(self, nbytes: int, /) -> bytes: ...
+
+    def choice(self, seq: Sequence[str], /) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiKey:
+    """A keystore with a new API key in it, and the key's text, which is nowhere else."""
+
+    keystore: Keystore
+    key_id: str
+    text: str
+
+    def __repr__(self) -> str:
+        return f"NewApiKey(key_id={self.key_id!r})"
+
+
+def new_keystore(
+    *,
+    recipients: Sequence[str],
+    tenant: str,
+    profile: Profile,
+    salt_pool: Sequence[str] | None,
+    now_s: int,
+    random: Random,
+) -> Keystore:
+    """A keystore with one service key pair, key version 1 and one tenant.
+
+    Args:
+        recipients: age X25519 recipients, a recovery one among them.
+        salt_pool: the operator's own list, which the classic profile needs; None draws one.
+        now_s: Unix time in seconds.
+
+    Raises:
+        KeystoreError: the classic profile without a salt pool, or a malformed tenant name.
+    """
+    return parse(
+        {
+            "recipients": tuple(recipients),
+            "service_keys": (_new_service_key(now_s, random),),
+            "key_versions": (_new_key_version(1, profile, salt_pool, now_s, random),),
+            "primary": 1,
+            "tenants": ({"name": tenant, "created_at": now_s},),
+            "api_keys": (),
+        }
+    )
+
+
+def check_salt_pool(value: object) -> tuple[str, ...]:
+    """A salt pool from parsed JSON.
+
+    Raises:
+        KeystoreError: not a list of 1 to `MAX_SALTS` strings of 1 to `MAX_SALT_CHARS` characters.
+    """
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_SALTS:
+        raise KeystoreError(f"a salt pool is a JSON array of 1 to {MAX_SALTS} strings")
+    if not all(isinstance(salt, str) and 1 <= len(salt) <= MAX_SALT_CHARS for salt in value):
+        raise KeystoreError(f"a salt is a string of 1 to {MAX_SALT_CHARS} characters")
+    return tuple(value)
+
+
+def add_api_key(
+    keystore: Keystore,
+    *,
+    tenant: str,
+    scopes: Iterable[str],
+    expires_at: int | None,
+    now_s: int,
+    random: Random,
+) -> NewApiKey:
+    """Give a tenant one more API key; the tenant is made when it is new.
+
+    Raises:
+        KeystoreError: an unknown scope, a malformed tenant name, or an expiry in the past.
+    """
+    wanted = frozenset(scopes)
+    if not wanted or not wanted <= set(SCOPES):
+        raise KeystoreError(f"scopes are one or more of: {', '.join(SCOPES)}")
+    if expires_at is not None and expires_at <= now_s:
+        raise KeystoreError("the expiry lies in the past")
+    text = api_key.generate(random.choice)
+    key_id = api_key.parse_id(text)
+    record = {
+        "key_id": key_id,
+        "tenant": tenant,
+        "digest": base64.b64encode(api_key.digest(text)),
+        "hint": api_key.hint(text),
+        "scopes": wanted,
+        "created_at": now_s,
+        "expires_at": expires_at,
+    }
+    tenants = keystore.tenants
+    if tenant not in {known.name for known in tenants}:
+        tenants = (*tenants, {"name": tenant, "created_at": now_s})  # type: ignore[assignment]
+    changed = keystore.changed(tenants=tenants, api_keys=(*keystore.api_keys, record))
+    return NewApiKey(changed, key_id, text)
+
+
+def revoke_api_key(keystore: Keystore, key_id: str, now_s: int) -> Keystore:
+    """Revoke an API key for good; revoking twice keeps the first time.
+
+    Raises:
+        KeystoreError: no such key.
+    """
+    if key_id not in {key.key_id for key in keystore.api_keys}:
+        raise KeystoreError("no API key has this id")
+    return keystore.changed(
+        api_keys=tuple(
+            key.model_copy(update={"revoked_at": now_s})
+            if key.key_id == key_id and key.revoked_at is None
+            else key
+            for key in keystore.api_keys
+        )
+    )
+
+
+def public_key(keystore: Keystore) -> ServicePublicKey:
+    """The newest service key's public half: what main servers are given."""
+    newest = max(keystore.service_keys, key=lambda key: key.created_at)
+    return _public_key(newest.mlkem_seed, newest.x25519)
+
+
+def _public_key(mlkem_seed: bytes, x25519: bytes) -> ServicePublicKey:
+    return ServicePublicKey.from_raw(
+        MLKEM768PrivateKey.from_seed_bytes(mlkem_seed).public_key().public_bytes_raw(),
+        X25519PrivateKey.from_private_bytes(x25519).public_key().public_bytes_raw(),
+    )
+
+
+def _new_service_key(now_s: int, random: Random) -> dict[str, object]:
+    seed, x25519 = random.token_bytes(MLKEM_SEED_BYTES), random.token_bytes(X25519_BYTES)
+    return {
+        "key_id": _public_key(seed, x25519).key_id.hex(),
+        "mlkem_seed": base64.b64encode(seed),
+        "x25519": base64.b64encode(x25519),
+        "created_at": now_s,
+    }
+
+
+def _new_key_version(
+    version: int,
+    profile: Profile,
+    salt_pool: Sequence[str] | None,
+    now_s: int,
+    random: Random,
+) -> dict[str, object]:
+    if profile is Profile.CLASSIC and salt_pool is None:
+        raise KeystoreError("the classic profile needs the existing service's salt pool")
+    return {
+        "version": version,
+        "profile": profile,
+        "state": State.ENABLED,
+        "root": base64.b64encode(random.token_bytes(ROOT_BYTES)),
+        "cipher_pool": STRONG if profile is Profile.HARDENED else (),
+        "salt_pool": tuple(salt_pool) if salt_pool else _random_salts(random.choice),
+        "created_at": now_s,
+    }
+
+
+def _random_salts(choice: Callable[[str], str]) -> tuple[str, ...]:
+    return tuple(
+        "".join(choice(api_key.ALPHABET) for _ in range(length))
+        for length in SALT_LENGTHS
+        for _ in range(SALTS_OF_EACH_LENGTH)
+    )

@@ -1,0 +1,227 @@
+"""What a keystore holds, as frozen models that refuse an inconsistent whole.
+
+Secret fields are left out of every `repr` and of validation errors.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Final, Self
+
+from pydantic import (
+    Base64Bytes,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from caas_tasks.names import SCOPES
+from worker.keystore.errors import KeystoreError
+from worker.operations.derivation import ROOT_BYTES
+from worker.operations.digests import STRONG, WEAK
+
+FORMAT: Final = "caas-keystore"
+FORMAT_VERSION: Final = 1
+MLKEM_SEED_BYTES: Final = 64  # FIPS 203: d || z
+X25519_BYTES: Final = 32
+API_KEY_DIGEST_BYTES: Final = 32
+
+TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+UnixSeconds = Annotated[int, Field(ge=0, lt=2**40)]
+
+
+class Profile(StrEnum):
+    """How `encrypt` computes under a key version."""
+
+    HARDENED = "hardened"
+    CLASSIC = "classic"
+
+
+class State(StrEnum):
+    """Where a key version is in its life."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    DESTROYED = "destroyed"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ServiceKey(_Record):
+    """A service key pair: main servers wrap session secrets to its public half."""
+
+    key_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+    mlkem_seed: Annotated[
+        Base64Bytes, Field(min_length=MLKEM_SEED_BYTES, max_length=MLKEM_SEED_BYTES, repr=False)
+    ]
+    x25519: Annotated[
+        Base64Bytes, Field(min_length=X25519_BYTES, max_length=X25519_BYTES, repr=False)
+    ]
+    created_at: UnixSeconds
+
+
+class KeyVersion(_Record):
+    """One generation of the root secret with its cipher pool and salt pool."""
+
+    version: Annotated[int, Field(ge=1, le=2**32 - 1)]
+    profile: Profile
+    state: State
+    root: Annotated[
+        Base64Bytes | None, Field(min_length=ROOT_BYTES, max_length=ROOT_BYTES, repr=False)
+    ]
+    cipher_pool: Annotated[tuple[str, ...], Field(repr=False)]
+    salt_pool: Annotated[tuple[str, ...], Field(repr=False)]
+    allow_weak: bool = False
+    created_at: UnixSeconds
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.state is State.DESTROYED:
+            if self.root is not None or self.salt_pool:
+                raise ValueError("a destroyed key version still holds its secret")
+            return self
+        if self.root is None or not self.salt_pool:
+            raise ValueError("a key version lacks its root or its salt pool")
+        if self.profile is Profile.HARDENED:
+            self._check_cipher_pool()
+        return self
+
+    def _check_cipher_pool(self) -> None:
+        known = STRONG + WEAK if self.allow_weak else STRONG
+        if not self.cipher_pool or not set(self.cipher_pool) <= set(known):
+            raise ValueError("a cipher pool is empty or names an algorithm that is not allowed")
+
+
+class Tenant(_Record):
+    """One main server or application."""
+
+    name: TenantName
+    created_at: UnixSeconds
+
+
+class ApiKey(_Record):
+    """What is kept of an API key: enough to check it, nothing to use it with."""
+
+    key_id: str
+    tenant: TenantName
+    digest: Annotated[
+        Base64Bytes,
+        Field(min_length=API_KEY_DIGEST_BYTES, max_length=API_KEY_DIGEST_BYTES, repr=False),
+    ]
+    hint: str
+    scopes: frozenset[str]
+    created_at: UnixSeconds
+    expires_at: UnixSeconds | None = None
+    revoked_at: UnixSeconds | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.scopes <= set(SCOPES):
+            raise ValueError("an API key has a scope that is no operation")
+        return self
+
+    def is_valid_at(self, now_s: float) -> bool:
+        """Whether the key may be used at this Unix time: not revoked and not expired."""
+        return self.revoked_at is None and (self.expires_at is None or now_s < self.expires_at)
+
+
+class Keystore(_Record):
+    """The whole document. Frozen: a change is a new document."""
+
+    format: str = FORMAT
+    format_version: int = FORMAT_VERSION
+    recipients: Annotated[tuple[str, ...], Field(min_length=1)]
+    service_keys: Annotated[tuple[ServiceKey, ...], Field(min_length=1)]
+    key_versions: Annotated[tuple[KeyVersion, ...], Field(min_length=1)]
+    primary: int
+    tenants: tuple[Tenant, ...]
+    api_keys: tuple[ApiKey, ...]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _refuse_doubles([key.key_id for key in self.service_keys], "service keys")
+        _refuse_doubles([version.version for version in self.key_versions], "key versions")
+        _refuse_doubles([tenant.name for tenant in self.tenants], "tenants")
+        _refuse_doubles([key.key_id for key in self.api_keys], "API keys")
+        states = {version.version: version.state for version in self.key_versions}
+        if states.get(self.primary) is not State.ENABLED:
+            raise ValueError("the primary key version is not an enabled one")
+        if not {key.tenant for key in self.api_keys} <= {tenant.name for tenant in self.tenants}:
+            raise ValueError("an API key belongs to no tenant")
+        return self
+
+    def changed(self, **fields: object) -> Keystore:
+        """A copy with some fields replaced, checked as a whole.
+
+        Raises:
+            KeystoreError: the result would be inconsistent.
+        """
+        return parse({**dict(self), **fields})
+
+
+def _refuse_doubles(names: list[object], what: str) -> None:
+    if len(set(names)) != len(names):
+        raise ValueError(f"two {what} have the same name")
+
+
+def parse(fields: object) -> Keystore:
+    """A keystore from Python values.
+
+    Raises:
+        KeystoreError: not a consistent keystore; says where, never with what value.
+    """
+    reason: str
+    try:
+        return Keystore.model_validate(fields)
+    except ValidationError as error:
+        reason = _describe(error)
+    raise KeystoreError(f"not a valid keystore: {reason}")
+
+
+def decode(raw: bytes) -> Keystore:
+    """A keystore from its JSON.
+
+    Raises:
+        KeystoreError: not a keystore, of a future format version, or inconsistent.
+    """
+    header: _Header | None = None
+    try:
+        header = _Header.model_validate_json(raw)
+    except ValidationError:
+        pass
+    if header is None or header.format != FORMAT:
+        raise KeystoreError("the file opens, but holds no keystore")
+    if header.format_version > FORMAT_VERSION:
+        raise KeystoreError(
+            f"the keystore has format version {header.format_version}, this release reads up to "
+            f"{FORMAT_VERSION}: upgrade first"
+        )
+    reason: str
+    try:
+        return Keystore.model_validate_json(raw)
+    except ValidationError as error:
+        reason = _describe(error)
+    raise KeystoreError(f"not a valid keystore: {reason}")
+
+
+def encode(keystore: Keystore) -> bytes:
+    """The JSON of a keystore, secrets included: only ever written inside an age file."""
+    return keystore.model_dump_json(indent=1, round_trip=True).encode()
+
+
+class _Header(BaseModel):
+    model_config = ConfigDict(hide_input_in_errors=True)
+    format: str
+    format_version: int
+
+
+def _describe(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    what = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {what}" if where else what
