@@ -1,0 +1,66 @@
+# Everything runs in .venv, which is made from the locked and hashed requirements.
+# CI runs these very targets: see .ci/run.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PACKAGES := caas_tasks worker producer_client gateway caas_cli
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format lint types imports docs-examples bench mutate lock clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(STAMP) ## Start broker, workers and gateway, show the example, stay up until Ctrl-C.
+	@$(BIN)/caas up
+
+test: $(STAMP) ## Run all tests and hold the coverage to its threshold.
+	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+check: $(STAMP) ## Check format, lint, types, import directions and the documentation's examples.
+	@echo "== format"; $(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory lint types imports docs-examples
+
+format: $(STAMP) ## Format the code and sort its imports.
+	@$(BIN)/ruff check --select I --fix --quiet .
+	@$(BIN)/ruff format .
+
+lint: $(STAMP) ## Run the linter.
+	@echo "== lint"; $(BIN)/ruff check .
+
+types: $(STAMP) ## Run the type checker, strict.
+	@echo "== types"; $(BIN)/mypy
+
+imports: $(STAMP) ## Check that imports go one way.
+	@echo "== imports"; $(BIN)/lint-imports
+
+docs-examples: $(STAMP) ## Run the examples of the README and of docs/.
+	@echo "== examples"
+	@if [ -d tests/docs ]; then $(BIN)/python -m pytest -q tests/docs; else echo "none yet"; fi
+
+bench: $(STAMP) ## Run the benchmarks (a few minutes).
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+mutate: $(STAMP) ## Run mutation testing on envelope, keystore and operations (long).
+	@$(BIN)/mutmut run $(ARGS)
+
+lock: $(STAMP) ## Resolve the requirements anew and write them with versions and hashes.
+	@$(BIN)/python requirements/lock.py $(ARGS)
+
+clean: ## Remove .venv, caches and reports; keystores in .caas stay.
+	@rm -rf $(VENV) build dist mutants htmlcov coverage.xml .coverage .coverage.* *.egg-info \
+	  .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11."; exit 1; }
+	@test -x $(BIN)/python || { echo "Making $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing the locked requirements into $(VENV) (about a minute the first time) ..."
+	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,60 @@
+"""Write the lock files: every requirement with its version and hashes, and no address of any index.
+
+`python requirements/lock.py` keeps what is locked where it still fits; `--upgrade` takes the newest.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+LOCKS: Final = {
+    "client.txt": [],
+    "all.txt": ["--extra", "all"],
+    "dev.txt": ["--extra", "all", "--group", "dev"],
+}
+HEADER: Final = "# Made by `make lock` from pyproject.toml. Install with `pip install --require-hashes`.\n"
+COMPILE: Final = (
+    "uv",
+    "pip",
+    "compile",
+    "pyproject.toml",
+    "--quiet",
+    "--universal",
+    "--python-version=3.11",
+    "--generate-hashes",
+    "--no-header",
+    "--no-emit-index-url",
+    "--no-emit-find-links",
+    "--no-annotate",
+)
+_ADDRESS: Final = re.compile(r"://|@ ?file|\s/\w")
+
+
+def main(options: list[str]) -> int:
+    """Resolve each lock file in turn, the later ones held to the versions of the largest."""
+    folder = ROOT / "requirements"
+    for name in reversed(LOCKS):
+        target = folder / name
+        pins = [] if name == "dev.txt" else [f"--constraint={folder / 'dev.txt'}"]
+        subprocess.run(
+            [sys.executable, "-m", *COMPILE, *LOCKS[name], *pins, *options, f"--output-file={target}"],
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        text = target.read_text()
+        if _ADDRESS.search(text):
+            sys.stderr.write(f"{name} holds an address or a path; not kept.\n")
+            target.unlink()
+            return 1
+        target.write_text(HEADER + text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
