@@ -1,0 +1,119 @@
+"""What both clients share, without I/O: construction, deadlines, the probe, single answers."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final, Self
+
+from caas_tasks.encoding import encode_json
+from caas_tasks.envelope import ServicePublicKey
+from caas_tasks.errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    ServiceError,
+    UnauthorizedError,
+)
+from caas_tasks.limits import MAX_API_KEY_CHARS
+from caas_tasks.names import Operation
+from caas_tasks.settings import load_settings
+from producer_client import wire
+from producer_client.dispatcher import Dispatcher
+from producer_client.flights import read_item
+from producer_client.redis_transport import RedisTransport
+from producer_client.settings import DEFAULT_TIMEOUT_S, ClientSettings
+from producer_client.transport import Transport
+
+MAX_TIMEOUT_S: Final = 3_600.0
+
+
+class BaseClient:
+    """Construction and the parts of a call that wait for nothing.
+
+    Args:
+        broker_url: `redis://`, `rediss://` or `redis+socket:///path`.
+        api_key: this main server's key; None for a front that gets one with each request.
+        server_key: the service's public key, `caaspub1.…`.
+        timeout_s: seconds that a call waits, unless it says otherwise.
+        transport: instead of the broker, such as `producer_client.testing` gives.
+
+    Raises:
+        ConfigurationError: an argument is not of its form; values are not repeated.
+    """
+
+    PROBE: Final[tuple[Operation, list[wire.WireItem], str]] = (
+        Operation.ENCRYPT,
+        [{"userUUID": "00000000-0000-0000-0000-000000000000", "sensitiveData": ""}],
+        "probe",
+    )
+    """A request that only a worker which opens our messages can refuse: its API key is none."""
+
+    def __init__(
+        self,
+        *,
+        broker_url: str = "",
+        api_key: str | None,
+        server_key: str,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        transport: Transport | None = None,
+    ) -> None:
+        public_key = ServicePublicKey.from_text(server_key)
+        self._timeout_s = _checked_timeout_s(timeout_s)
+        self._api_key = None if api_key is None else _checked_api_key(api_key)
+        self._dispatcher = Dispatcher(transport or RedisTransport(broker_url), public_key)
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """A client from `CAAS_BROKER_URL`, `CAAS_API_KEY`, `CAAS_SERVER_KEY` and `CAAS_TIMEOUT_S`.
+
+        Raises:
+            ConfigurationError: a variable is missing or wrong; names it.
+        """
+        settings = load_settings(ClientSettings)
+        return cls(
+            broker_url=settings.broker_url.get_secret_value(),
+            api_key=settings.api_key.get_secret_value(),
+            server_key=settings.server_key,
+            timeout_s=settings.timeout_s,
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(timeout_s={self._timeout_s})"
+
+    def _key(self, api_key: str | None) -> str:
+        if api_key is not None:
+            return _checked_api_key(api_key)
+        if self._api_key is None:
+            raise UnauthorizedError
+        return self._api_key
+
+    def _deadline(self, timeout_s: float | None) -> float:
+        wait_s = self._timeout_s if timeout_s is None else _checked_timeout_s(timeout_s)
+        return time.monotonic() + wait_s
+
+    @staticmethod
+    def _only(answers: list[wire.Answer]) -> Any:
+        answer = read_item(answers[0])
+        if isinstance(answer, ServiceError):
+            raise answer
+        return answer
+
+    @staticmethod
+    def _check_probe(outcome: ServiceError | None) -> None:
+        """Raise what stands between the client and a worker; `unauthorized` means nothing does."""
+        if outcome is not None and not isinstance(outcome, UnauthorizedError):
+            raise outcome
+
+
+def _checked_timeout_s(timeout_s: float) -> float:
+    if not isinstance(timeout_s, int | float) or not 0 < timeout_s <= MAX_TIMEOUT_S:
+        raise ConfigurationError(f"timeout_s is a number above 0 and at most {MAX_TIMEOUT_S:.0f}.")
+    return float(timeout_s)
+
+
+def _checked_api_key(api_key: str) -> str:
+    if not isinstance(api_key, str):
+        raise InvalidRequestError("apiKey must be a string.")
+    if len(api_key) > MAX_API_KEY_CHARS:
+        raise UnauthorizedError
+    encode_json(api_key)  # refuses a lone surrogate here, not inside a message with others' items
+    return api_key

@@ -1,0 +1,301 @@
+"""The dispatcher: callers' requests of one operation go out together in one sealed message.
+
+No linger: a lone caller's request leaves at once, in the caller's own thread. While messages are in
+flight the next requests gather, up to a message's bounds. A message without a reply is sent again under
+its id until its callers' deadlines: operations are pure, so a second run is harmless, and the first
+answer wins. One dispatcher serves threads and asyncio tasks alike.
+
+Two daemon threads work for it: `reader` takes replies, `pump` sends again what is overdue and sends for
+asyncio callers, who must not block their loop. Both start with the first call.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from caas_tasks.envelope import NONCE_BYTES, ServicePublicKey, seal_request
+from caas_tasks.errors import (
+    RequestTimeoutError,
+    ServiceError,
+    ServiceUnavailableError,
+    UnreadableMessageError,
+)
+from caas_tasks.names import Lane
+from producer_client.calls import Call
+from producer_client.flights import Flight, payload
+from producer_client.sessions import SessionSource
+from producer_client.transport import IncomingReply, OutgoingMessage, Transport
+from producer_client.waiting import WaitingCalls
+
+MAX_IN_FLIGHT: Final = 2
+"""Messages in flight before further calls gather: one is worked on while the next is on its way."""
+
+STALE_S: Final = 0.25
+"""A message without a reply for this long no longer holds back others: its worker may be gone."""
+
+POLL_S: Final = 1.0
+"""How long the reader waits in one round trip."""
+
+TICK_S: Final = 0.05
+"""How often the pump looks for overdue messages while some are in flight."""
+
+_BACKOFF_S: Final = (0.02, 0.05, 0.1, 0.2, 0.5)
+
+
+class Dispatcher:
+    """Sends calls and brings their answers. Thread-safe and fork-safe.
+
+    Args:
+        transport: where messages go; the dispatcher owns it.
+        server_key: what sessions are sealed to.
+    """
+
+    def __init__(self, transport: Transport, server_key: ServicePublicKey) -> None:
+        self._transport = transport
+        self._server_key = server_key
+        self._closed = False
+        self._reset()
+        _DISPATCHERS.add(self)
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._send_lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
+        self._work = threading.Event()  # wakes the pump
+        self._expecting = threading.Event()  # wakes the reader
+        self._waiting = WaitingCalls()
+        self._flights: dict[str, Flight] = {}
+        self._sessions = SessionSource(self._server_key, time.monotonic, os.urandom)
+        self._is_unreachable = False
+        self._threads: list[threading.Thread] = []
+
+    def reset_after_fork(self) -> None:
+        """In a forked child: fresh locks, threads, session and inbox. The parent's calls stay the parent's."""
+        self._transport.reset_after_fork()
+        self._reset()
+
+    # -- callers ------------------------------------------------------------------------------------
+
+    def submit(self, call: Call, *, may_block: bool) -> bool:
+        """Queue a call and, when `may_block`, send it from this thread if nothing is in the way.
+
+        Returns:
+            False when there is no room and `may_block` is False: try again later.
+
+        Raises:
+            ServiceUnavailableError: the dispatcher is closed.
+            RequestTimeoutError: no room came before the deadline.
+        """
+        with self._lock:
+            while not self._closed and not self._waiting.has_room(call):
+                left_s = call.deadline - time.monotonic()
+                if not may_block:
+                    return False
+                if left_s <= 0 or not self._room.wait(left_s):
+                    raise self.late()
+            if self._closed:
+                raise ServiceUnavailableError("The client is closed.")
+            if not self._threads:
+                self._start_threads()
+            self._waiting.add(call)
+        if may_block and not self._is_unreachable:
+            self._send_ready()
+        else:
+            self._work.set()
+        return True
+
+    def give_up(self, call: Call) -> ServiceError | None:
+        """Stop waiting for a call; the error to raise, or None when its answer has just come."""
+        with self._lock:
+            if call.outcome is not None:
+                return None
+            if call.flight is None:
+                self._waiting.remove(call)
+                self._room.notify_all()
+            else:
+                self._leave_flight(call, call.flight)
+            return self.late()
+
+    def late(self) -> ServiceError:
+        """What a call fails with whose deadline has passed."""
+        return ServiceUnavailableError() if self._is_unreachable else RequestTimeoutError()
+
+    def _leave_flight(self, call: Call, flight: Flight) -> None:
+        flight.calls.discard(call)
+        if not flight.calls:
+            self._flights.pop(flight.message.message_id, None)
+
+    def close(self) -> None:
+        """End: waiting calls fail with ServiceUnavailableError, connections close. May be called twice."""
+        with self._lock:
+            self._closed = True
+            calls = self._waiting.clear()
+            for flight in self._flights.values():
+                calls.extend(flight.calls)
+            self._flights.clear()
+            error = ServiceUnavailableError("The client is closed.")
+            for call in calls:
+                call.outcome = error
+            self._room.notify_all()
+            threads = list(self._threads)
+        _wake(calls)
+        self._work.set()
+        self._expecting.set()
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(timeout=2 * POLL_S)
+        with self._send_lock:
+            self._transport.close()
+
+    # -- sending ------------------------------------------------------------------------------------
+
+    def _send_ready(self) -> None:
+        # Whoever holds the send lock also sends what others queue meanwhile: each of those queued
+        # before failing to take the lock, and the holder looks again after giving it back.
+        while self._may_send() and self._send_lock.acquire(blocking=False):
+            try:
+                while (flight := self._next_flight()) is not None:
+                    self._send(flight)
+            finally:
+                self._send_lock.release()
+
+    def _may_send(self) -> bool:
+        if not self._waiting or self._closed:
+            return False
+        if len(self._flights) < MAX_IN_FLIGHT:
+            return True
+        fresh_since = time.monotonic() - STALE_S
+        with self._lock:
+            fresh = sum(flight.sent_at > fresh_since for flight in self._flights.values())
+        return fresh < MAX_IN_FLIGHT
+
+    def _next_flight(self) -> Flight | None:
+        """Seal the next message, if one may leave now. Runs under the send lock."""
+        if not self._may_send():
+            return None
+        with self._lock:
+            if not self._waiting:
+                return None
+            calls = self._waiting.take()
+            self._room.notify_all()
+            flight = self._seal(calls)
+            self._flights[flight.message.message_id] = flight
+            return flight
+
+    def _seal(self, calls: list[Call]) -> Flight:
+        operation = calls[0].operation
+        message_id = str(uuid.uuid4())
+        session = self._sessions.current()
+        left_s = max(call.deadline for call in calls) - time.monotonic()
+        sealed = seal_request(
+            session,
+            operation.task_name,
+            message_id,
+            time.time_ns() // 1_000_000 + max(0, int(left_s * 1_000)),
+            payload(calls),
+            os.urandom(NONCE_BYTES),
+        )
+        return Flight(OutgoingMessage(operation, Lane.FAST, message_id, sealed), session, calls)
+
+    def _send(self, flight: Flight) -> None:
+        now = time.monotonic()
+        # Noted before the message leaves: its reply may come before `send` returns.
+        flight.mark_sent(now)
+        self._expecting.set()
+        try:
+            self._transport.send(flight.message)
+        except ServiceUnavailableError:
+            self._is_unreachable = True
+            flight.mark_unsent(now)
+            self._work.set()
+        else:
+            self._is_unreachable = False
+
+    # -- the pump -----------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        while not self._closed:
+            busy = bool(self._flights) or bool(self._waiting)
+            self._work.wait(TICK_S if busy else None)
+            self._work.clear()
+            if self._closed:
+                return
+            self._send_ready()
+            with self._send_lock:
+                for flight in self._overdue():
+                    self._send(flight)
+
+    def _overdue(self) -> list[Flight]:
+        now = time.monotonic()
+        with self._lock:
+            return [flight for flight in self._flights.values() if flight.due_at <= now]
+
+    # -- the reader ---------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        failures = 0
+        while not self._closed:
+            if not self._flights:
+                # One more round trip after the last reply, then rest until there is something to expect.
+                self._expecting.clear()
+                if not self._flights and not self._closed:
+                    self._expecting.wait()
+            try:
+                replies = self._transport.receive(POLL_S)
+            except ServiceUnavailableError:
+                self._is_unreachable = True
+                self._pause(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+                failures += 1
+                continue
+            failures = 0
+            if replies:
+                self._take(replies)
+
+    def _pause(self, seconds: float) -> None:
+        if not self._closed:
+            threading.Event().wait(seconds)
+
+    def _take(self, replies: Iterable[IncomingReply]) -> None:
+        for reply in replies:
+            flight = self._flights.get(reply.message_id)
+            if flight is None:
+                continue  # a second answer, or nobody waits any more
+            try:
+                body = flight.read(reply.sealed)
+            except UnreadableMessageError:
+                continue  # forged or damaged: the caller gets a timeout, never a wrong answer
+            with self._lock:
+                if self._flights.pop(reply.message_id, None) is None:
+                    continue
+                calls = flight.deliver(body)
+            _wake(calls)
+        self._send_ready()
+
+    def _start_threads(self) -> None:
+        for name, target in (("caas-reader", self._read), ("caas-pump", self._pump)):
+            thread = threading.Thread(target=target, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+
+def _wake(calls: Iterable[Call]) -> None:
+    for call in calls:
+        call.wake()
+
+
+_DISPATCHERS: Final[weakref.WeakSet[Dispatcher]] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for dispatcher in list(_DISPATCHERS):
+        dispatcher.reset_after_fork()
+
+
+_register: Callable[..., None] = os.register_at_fork
+_register(after_in_child=_after_fork)

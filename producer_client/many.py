@@ -1,0 +1,89 @@
+"""The bookkeeping of `encrypt_many`, without I/O: portions out, results in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Final
+from uuid import UUID
+
+from caas_tasks.errors import (
+    ForbiddenError,
+    InvalidRequestError,
+    ServiceError,
+    UnauthorizedError,
+)
+from producer_client import wire
+from producer_client.flights import read_item
+from producer_client.results import Encrypted
+
+MAX_OUTSTANDING_PORTIONS: Final = 4
+"""Messages of one `encrypt_many` that wait at a time."""
+
+
+class Portion:
+    """Some pairs that travel together; a pair that can't be sent has its error in its place already.
+
+    Attributes:
+        items: what is sent.
+    """
+
+    __slots__ = ("_places", "items")
+
+    def __init__(self) -> None:
+        self.items: list[wire.WireItem] = []
+        self._places: list[ServiceError | None] = []
+
+    def add(self, pair: object) -> None:
+        """Append a pair of UUID and data."""
+        try:
+            self.items.append(_item(pair))
+        except ServiceError as error:
+            self._places.append(error.with_traceback(None))
+        else:
+            self._places.append(None)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def settle(
+        self, answers: list[wire.Answer] | ServiceError
+    ) -> list[Encrypted | ServiceError]:
+        """The results of the pairs in order.
+
+        Raises:
+            UnauthorizedError, ForbiddenError: what the whole message was answered with.
+        """
+        if isinstance(answers, UnauthorizedError | ForbiddenError):
+            raise answers
+        if isinstance(answers, ServiceError):
+            return [place or answers for place in self._places]
+        remaining = iter(answers)
+        return [place or _result(next(remaining)) for place in self._places]
+
+
+def encrypt_portions(pairs: Iterable[tuple[str | UUID, str]]) -> Iterator[Portion]:
+    """Pairs in portions of bounded number and size, read as they are needed."""
+    source = iter(pairs)
+    while True:
+        portion = Portion()
+        size_bytes = 0
+        for pair in islice(source, wire.CHUNK_ITEMS):
+            portion.add(pair)
+            size_bytes += 4 * len(portion.items[-1]["sensitiveData"]) if portion.items else 0
+            if size_bytes >= wire.CHUNK_BYTES:
+                break
+        if not len(portion):
+            return
+        yield portion
+
+
+def _item(pair: object) -> wire.WireItem:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:  # noqa: PLR2004 - a pair
+        raise InvalidRequestError("An element is not a pair of UUID and data.")
+    return wire.encrypt_item(pair[0], pair[1])
+
+
+def _result(answer: wire.Answer) -> Encrypted | ServiceError:
+    read = read_item(answer)
+    return read if isinstance(read, ServiceError) else wire.read_encrypted(read)

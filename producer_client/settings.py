@@ -1,0 +1,22 @@
+"""The client's settings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from caas_tasks.settings import BrokerSettings
+
+TimeoutSeconds = Annotated[float, Field(gt=0, le=3_600)]
+DEFAULT_TIMEOUT_S = 5.0
+
+
+class ClientSettings(BrokerSettings):
+    """What a main server is given: the broker, its API key and the service's public key."""
+
+    api_key: SecretStr = Field(description="The main server's API key.")
+    server_key: str = Field(description="The service's public key, `caaspub1.…`.")
+    timeout_s: TimeoutSeconds = Field(
+        default=DEFAULT_TIMEOUT_S, description="Seconds that a call waits for its answer."
+    )

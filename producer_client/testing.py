@@ -1,0 +1,182 @@
+"""For users' own tests: the whole service in memory, with the real operations and no broker.
+
+    service = InMemoryService()
+    with service.client() as client:
+        stored = client.encrypt(user_uuid, "example sensitive data")
+
+Requests are sealed, authenticated and answered by the code that workers run, so a test sees the values,
+the errors and the limits of the real service. Needs what a worker needs: install `caas[worker]`. This is
+the one module of the client that imports `worker`.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from caas_tasks.errors import ServiceUnavailableError
+from caas_tasks.names import SCOPES
+from producer_client.async_client import AsyncClient
+from producer_client.client import Client
+from producer_client.transport import IncomingReply, OutgoingMessage
+from worker.keyring import Keyring
+from worker.keystore import change
+from worker.keystore.document import Keystore, Profile
+from worker.service import Service
+
+_NO_RECIPIENT: Final = "memory"  # this keystore is never written
+
+
+class InMemoryService:
+    """A service of one process: keystore, worker and queue in memory.
+
+    Args:
+        tenant: the tenant of `api_key`.
+        profile: `hardened` or `classic`.
+        salt_pool: the classic profile's salts.
+
+    Attributes:
+        api_key: a key with every scope.
+        server_key: the service's public key, as text.
+    """
+
+    def __init__(
+        self,
+        *,
+        tenant: str = "test",
+        profile: str = "hardened",
+        salt_pool: Sequence[str] | None = None,
+    ) -> None:
+        self._tenant = tenant
+        self._replace(
+            change.new_keystore(
+                recipients=[_NO_RECIPIENT],
+                tenant=tenant,
+                profile=Profile(profile),
+                salt_pool=salt_pool,
+                now_s=_now_s(),
+                random=secrets,
+            )
+        )
+        self._service = Service(lambda: self._keyring, lambda: _now_s() * 1_000, os.urandom)
+        self._is_down = False
+        self._is_silent = False
+        self.server_key = change.public_key(self._keystore).to_text()
+        self.api_key = self.add_api_key()
+
+    def __repr__(self) -> str:
+        return f"InMemoryService(tenant={self._tenant!r})"
+
+    def client(self, *, api_key: str | None = None, timeout_s: float = 5.0) -> Client:
+        """A client of this service; close it as any other."""
+        return Client(**self._arguments(api_key, timeout_s))
+
+    def async_client(self, *, api_key: str | None = None, timeout_s: float = 5.0) -> AsyncClient:
+        """An asyncio client of this service; close it as any other."""
+        return AsyncClient(**self._arguments(api_key, timeout_s))
+
+    def _arguments(self, api_key: str | None, timeout_s: float) -> dict[str, Any]:
+        return {
+            "api_key": api_key or self.api_key,
+            "server_key": self.server_key,
+            "timeout_s": timeout_s,
+            "transport": _MemoryTransport(self),
+        }
+
+    def add_api_key(
+        self,
+        *,
+        scopes: Iterable[str] = SCOPES,
+        tenant: str | None = None,
+        expires_at: int | None = None,
+    ) -> str:
+        """One more API key.
+
+        Args:
+            expires_at: Unix seconds.
+        """
+        new = change.add_api_key(
+            self._keystore,
+            tenant=tenant or self._tenant,
+            scopes=scopes,
+            expires_at=expires_at,
+            now_s=_now_s(),
+            random=secrets,
+        )
+        self._replace(new.keystore)
+        return new.text
+
+    def revoke_api_key(self, api_key: str) -> None:
+        """Revoke a key, at once."""
+        key_id = api_key.split("_")[1]
+        self._replace(change.revoke_api_key(self._keystore, key_id, _now_s()))
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Within it the broker can't be reached: calls fail with ServiceUnavailableError."""
+        self._is_down = True
+        try:
+            yield
+        finally:
+            self._is_down = False
+
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        """Within it no worker answers: calls fail with RequestTimeoutError."""
+        self._is_silent = True
+        try:
+            yield
+        finally:
+            self._is_silent = False
+
+    def _replace(self, keystore: Keystore) -> None:
+        self._keystore = keystore
+        self._keyring = Keyring(keystore)
+
+    def take(self, message: OutgoingMessage) -> IncomingReply | None:
+        """Answer a message as a worker does; None within `silence`.
+
+        Raises:
+            ServiceUnavailableError: within `outage`.
+        """
+        if self._is_down:
+            raise ServiceUnavailableError
+        if self._is_silent:
+            return None
+        sealed = self._service.answer(message.operation, message.message_id, message.sealed)
+        return IncomingReply(message.message_id, sealed)
+
+
+class _MemoryTransport:
+    """Hands messages to the service in the sender's thread."""
+
+    def __init__(self, service: InMemoryService) -> None:
+        self._service = service
+        self.reset_after_fork()
+
+    def send(self, message: OutgoingMessage) -> None:
+        reply = self._service.take(message)
+        if reply is not None:
+            self._replies.put(reply)
+
+    def receive(self, timeout_s: float) -> list[IncomingReply]:
+        try:
+            reply = self._replies.get(timeout=timeout_s)
+        except queue.Empty:
+            return []
+        return [] if reply is None else [reply]
+
+    def close(self) -> None:
+        self._replies.put(None)
+
+    def reset_after_fork(self) -> None:
+        self._replies: queue.SimpleQueue[IncomingReply | None] = queue.SimpleQueue()
+
+
+def _now_s() -> int:
+    return int(time.time())
