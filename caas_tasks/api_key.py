@@ -1,9 +1,9 @@
 """API keys: `caas_<id>_<secret><checksum>` (docs/spec.md, section 7).
 
-The secret is 43 random characters of 62 (256 bits); the last six characters are a CRC-32 of all that
-stands before them, so that a mistyped or cut-off key is refused without asking a worker, and secret
-scanners can tell a real key. The keystore holds only a SHA-256 of the whole key: with 256 random bits
-in it, a slow hash would add nothing.
+The secret is 43 random characters of 62 (256 bits); the last six characters are a CRC-32 of all
+that stands before them, so that a mistyped or cut-off key is refused without asking a worker, and
+secret scanners can tell a real key. The keystore holds only a SHA-256 of the whole key: with 256
+random bits in it, a slow hash would add nothing.
 """
 
 from __future__ import annotations

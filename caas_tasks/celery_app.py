@@ -11,6 +11,7 @@ from celery import Celery
 from celery.app.amqp import AMQP
 from kombu import Exchange, Queue
 
+from caas_tasks import broker_transport  # noqa: F401 - registers the transport
 from caas_tasks.names import Lane
 from caas_tasks.redis_url import parse_broker_url
 from caas_tasks.task_message import OPAQUE
@@ -31,6 +32,7 @@ class SealedAMQP(AMQP):
     """Keeps arguments out of the message headers of anyone who uses `send_task` or `delay`."""
 
     def as_task_v2(self, *args: Any, **kwargs: Any) -> Any:
+        """A task message of protocol 2 with a constant for its arguments' representations."""
         kwargs["argsrepr"] = kwargs["kwargsrepr"] = OPAQUE
         return super().as_task_v2(*args, **kwargs)
 
@@ -48,7 +50,9 @@ def create_app(broker_url: str) -> Celery:
     app = Celery("caas", amqp=SealedAMQP, set_as_current=False, autofinalize=True)
     app.conf.update(
         broker_url=broker.kombu,
-        result_backend=f"caas_tasks.reply_backend:ReplyBackend+{broker.kombu}",
+        broker_use_ssl=broker.tls,
+        # Not `broker.kombu`: the backend is redis-py's.
+        result_backend=f"caas_tasks.reply_backend:ReplyBackend+{broker_url}",
         task_queues=[_queue(lane) for lane in Lane],
         task_default_queue=Lane.FAST.value,
         task_default_exchange="",

@@ -1,4 +1,4 @@
-"""Unambiguous encodings: length-prefixed parts, strict JSON, UUID text (docs/spec.md, section 3)."""
+"""Unambiguous encodings: length-prefixed parts, strict JSON, UUIDs (docs/spec.md, section 3)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from caas_tasks.errors import InvalidRequestError
 
-UUID_PATTERN: Final = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+UUID_PATTERN: Final = (
+    r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+)
 _UUID: Final = re.compile(UUID_PATTERN[:-1] + r"\Z")
 
 
 def lp(*parts: bytes) -> bytes:
-    """Each part preceded by its length as a 4-byte big-endian integer, so no two lists of parts collide."""
+    """Each part after its length as a 4-byte big-endian integer: no two lists of parts collide."""
     return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
 
@@ -33,19 +35,19 @@ def uuid_bytes(text: str) -> bytes:
     return bytes.fromhex(text.replace("-", ""))
 
 
-class _Rejected(ValueError):
+class _RejectedError(ValueError):
     """JSON that the standard parser takes and this one does not; holds no input."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise _Rejected
+        raise _RejectedError
     return members
 
 
 def _no_constant(_name: str) -> Any:
-    raise _Rejected
+    raise _RejectedError
 
 
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
@@ -58,9 +60,9 @@ def decode_json_object(raw: bytes) -> dict[str, Any]:
     """Parse one JSON object strictly (RFC 8259 plus RFC 7493's rule against duplicate names).
 
     Raises:
-        InvalidRequestError: not UTF-8, not JSON, a name twice in one object, NaN or Infinity, nested
-            too deep, or not an object. The parser's own exception, which holds the input, is gone
-            before this one is raised.
+        InvalidRequestError: not UTF-8, not JSON, a name twice in one object, NaN or Infinity,
+            nested too deep, or not an object. The parser's own exception, which holds the
+            input, is gone before this one is raised.
     """
     problem = "The body is not valid JSON."
     try:

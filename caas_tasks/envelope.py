@@ -3,13 +3,14 @@
 What a broker sees of a request is one opaque string. Each client session draws a 32-byte secret and
 wraps it to the service's public key with HPKE (RFC 9180, base mode, ML-KEM-768 with X25519), so a
 recording of the queue stays closed to a quantum computer too. Request and reply keys come from the
-secret by HKDF-SHA256 (RFC 5869); messages are AES-256-GCM with the task's name and the message id as
-associated data, so that the broker cannot move a request to another operation or swap replies.
+secret by HKDF-SHA256 (RFC 5869); messages are AES-256-GCM with the task's name and the message id
+as associated data, so that the broker cannot move a request to another operation or swap replies.
 
 Secrets, nonces and times are arguments. The one exception is HPKE's ephemeral key, which
 `cryptography` draws by itself.
 
-    request = 0x01 || service key id (8) || expiry ms (8) || wrapped length (2) || wrapped || nonce (12) || box
+    request = 0x01 || service key id (8) || expiry ms (8)
+              || wrapped length (2) || wrapped || nonce (12) || box
     reply   = 0x01 || nonce (12) || box
 
 Both travel as standard base64 (RFC 4648, section 4, canonical).
@@ -135,7 +136,7 @@ class SessionKeys:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ClientSession:
-    """What a client keeps of a session: the wrapped secret that each message carries, and the keys."""
+    """What a client keeps of a session: the keys, and the wrapped secret of each message."""
 
     key_id: bytes
     wrapped: bytes

@@ -15,7 +15,8 @@
         ├── ServiceUnavailableError   unavailable         503
         └── RequestTimeoutError       timeout             504
 
-No message repeats a value that came in: texts are constants of this project, never built from input.
+No message repeats a value that came in: texts are constants of this project, never built from
+input.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class CaasError(Exception):
 
 
 class ConfigurationError(CaasError):
-    """A setting, key or file is missing or wrong. The message names the setting, never its value."""
+    """A setting, key or file is missing or wrong: the message names it, never its value."""
 
 
 class ServiceError(CaasError):
@@ -180,7 +181,7 @@ ERRORS_BY_CODE: Final[dict[str, type[ServiceError]]] = {
 
 
 def error_from_wire(code: object, message: object, retry_after_s: object = None) -> ServiceError:
-    """The error object for an answer's `error` field; a code this release doesn't know is internal."""
+    """The error object for an answer's `error` field; an unknown code is internal."""
     error_type = ERRORS_BY_CODE.get(code) if isinstance(code, str) else None
     text = message if isinstance(message, str) else None
     seconds = float(retry_after_s) if isinstance(retry_after_s, int | float) else None

@@ -1,8 +1,8 @@
 """Requests and answers as frozen pydantic models with limits (docs/spec.md, sections 5 to 7).
 
 One message carries one API key and one to `MAX_ITEMS` items of one operation. A bad item becomes an
-error in its place and never fails its neighbours. Models know the wire names through aliases; nothing
-here ever puts a value that came in into an error.
+error in its place and never fails its neighbours. Models know the wire names through aliases;
+nothing here ever puts a value that came in into an error.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
-from pydantic import Field as field
+from pydantic import Field as field  # noqa: N813 - Field is this project's wire names
 
 from caas_tasks.encoding import UUID_PATTERN, decode_json_object, encode_json
 from caas_tasks.errors import InvalidRequestError, PayloadTooLargeError, ServiceError
@@ -32,7 +32,9 @@ SensitiveData = Annotated[
     str, field(alias=Field.SENSITIVE_DATA, max_length=MAX_ITEM_BYTES, repr=False)
 ]
 KeyVersion = Annotated[int, field(ge=1, le=2**32 - 1)]
-HexValue = Annotated[str, StringConstraints(pattern=r"^([0-9a-fA-F]{2}){16,64}$"), field(repr=False)]
+HexValue = Annotated[
+    str, StringConstraints(pattern=r"^([0-9a-fA-F]{2}){16,64}$"), field(repr=False)
+]
 
 
 class _Reference(BaseModel):
@@ -48,7 +50,6 @@ class _Reference(BaseModel):
     reference: Annotated[
         str | None, field(default=None, min_length=1, max_length=MAX_REFERENCE_CHARS, repr=False)
     ]
-
 
 
 class Item(_Reference):
@@ -71,6 +72,7 @@ class SensitiveItem(UserItem):
     sensitive_data: SensitiveData
 
     def size_checked_text(self) -> str:
+        """The text whose size is limited."""
         return self.sensitive_data
 
 
@@ -98,6 +100,7 @@ class BlindIndexItem(Item):
     value: Annotated[str, field(max_length=MAX_ITEM_BYTES, repr=False)]
 
     def size_checked_text(self) -> str:
+        """The text whose size is limited."""
         return self.value
 
 
@@ -243,7 +246,7 @@ def _is_too_large(item: Item) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RefusedItem:
-    """A bad item's place in a batch: the error that describes it and its reference, when it has one."""
+    """A bad item's place in a batch: its error, and its reference when it has one."""
 
     error: ServiceError
     reference: str | None

@@ -17,7 +17,7 @@ class Lane(StrEnum):
 
 
 class Operation(StrEnum):
-    """What a worker can be asked to do (section 5). The value is also the scope an API key needs."""
+    """What a worker can be asked to do (section 5); the value is the scope an API key needs."""
 
     ENCRYPT = "encrypt"
     VERIFY = "verify"

@@ -5,10 +5,10 @@
 | `caas:reply:<inbox>`      | list   | worker     | client  | `INBOX_TTL_S` after the last reply |
 | `caas:result:<task id>`   | string | worker     | anyone who knows the id | `RESULT_TTL_S`     |
 
-A task that names an inbox in `reply_to` gets its reply pushed there, as `<task id>:<sealed reply>`. The
-list keeps it while the client reconnects. One client has one inbox and takes many replies in one round
-trip, with no subscription. A task without an inbox keeps its result under its id, where Celery's
-`AsyncResult` finds it. Only sealed text is ever stored.
+A task that names an inbox in `reply_to` gets its reply pushed there, as `<task id>:<sealed reply>`.
+The list keeps it while the client reconnects. One client has one inbox and takes many replies in
+one round trip, with no subscription. A task without an inbox keeps its result under its id, where
+Celery's `AsyncResult` finds it. Only sealed text is ever stored.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from typing import Any, Final
 import redis
 from celery import states
 from celery.backends.base import BaseBackend
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from caas_tasks.redis_url import parse_broker_url
 
@@ -51,7 +53,8 @@ class ReplyBackend(BaseBackend):
         return redis.Redis.from_url(
             parse_broker_url(self._url).redis,
             socket_timeout=5,
-            health_check_interval=0,
+            # Once more, at once: an idle connection may have been cut; then the client asks again.
+            retry=Retry(NoBackoff(), 1),
             client_name="caas-replies",
         )
 

@@ -1,12 +1,12 @@
 """Settings from the environment: `CAAS_` variables, checked at start, a wrong one refused by name.
 
-Each part of the service has its own settings class; this module holds what they share. docs/settings.md
-has the one table of all of them, and a test holds it to the classes.
+Each part of the service has its own settings class; this module holds what they share.
+docs/settings.md has the one table of all of them, and a test holds it to the classes.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -46,7 +46,7 @@ class BrokerSettings(CaasSettings):
         return value
 
 
-def load_settings(settings_class: type[S], **overrides: object) -> S:
+def load_settings(settings_class: type[S], **overrides: Any) -> S:
     """Read a settings class from the environment.
 
     Args:

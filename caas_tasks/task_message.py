@@ -1,8 +1,8 @@
 """Celery task messages, protocol 2, with nothing in them but the sealed string.
 
-Celery fills `argsrepr`, `kwargsrepr` and `origin` with a task's arguments and the sender's host; workers
-copy them to events and logs. Here they are constants. They must not be empty: Celery falls back to the
-real arguments then.
+Celery fills `argsrepr`, `kwargsrepr` and `origin` with a task's arguments and the sender's host;
+workers copy them to events and logs. Here they are constants. They must not be empty: Celery falls
+back to the real arguments then.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write the lock files: every requirement with its version and hashes, and no address of any index.
+"""Write the lock files: each requirement with version and hashes, and no address of any index.
 
 `python requirements/lock.py` keeps what is locked where it still fits; `--upgrade` takes the newest.
 """
@@ -17,7 +17,9 @@ LOCKS: Final = {
     "all.txt": ["--extra", "all"],
     "dev.txt": ["--extra", "all", "--group", "dev"],
 }
-HEADER: Final = "# Made by `make lock` from pyproject.toml. Install with `pip install --require-hashes`.\n"
+HEADER: Final = (
+    "# Made by `make lock` from pyproject.toml. Install with `pip install --require-hashes`.\n"
+)
 COMPILE: Final = (
     "uv",
     "pip",
@@ -42,7 +44,15 @@ def main(options: list[str]) -> int:
         target = folder / name
         pins = [] if name == "dev.txt" else [f"--constraint={folder / 'dev.txt'}"]
         subprocess.run(
-            [sys.executable, "-m", *COMPILE, *LOCKS[name], *pins, *options, f"--output-file={target}"],
+            [
+                sys.executable,
+                "-m",
+                *COMPILE,
+                *LOCKS[name],
+                *pins,
+                *options,
+                f"--output-file={target}",
+            ],
             cwd=ROOT,
             check=True,
             stdout=subprocess.DEVNULL,

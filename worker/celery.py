@@ -1,14 +1,14 @@
 """The worker's Celery app, where `celery -A worker worker` and `caas worker` find it.
 
-Reading the environment and making the app connects to nothing. The keystore is opened when the worker
-starts; one that can't be read stops it with one line on standard error.
+Reading the environment and making the app connects to nothing. The keystore is opened when the
+worker starts; one that can't be read stops it with one line on standard error.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from celery import Celery
 from celery.signals import celeryd_init, setup_logging, worker_process_init
@@ -26,7 +26,7 @@ LOG_FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _CHATTY_LOGGERS: Final = ("celery.worker.strategy", "celery.app.trace")
 
 
-def _fail(error: ConfigurationError) -> None:
+def _fail(error: ConfigurationError) -> NoReturn:
     sys.stderr.write(f"caas worker: {error}\n")
     raise SystemExit(EXIT_CONFIGURATION)
 

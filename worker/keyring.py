@@ -1,7 +1,7 @@
 """A keystore made ready for use: private keys, indexes and derived keys, all in memory.
 
-A keyring never changes; a new keystore makes a new keyring, so that revoked keys, removed service keys
-and their cached sessions go in one step.
+A keyring never changes; a new keystore makes a new keyring, so that revoked keys, removed service
+keys and their cached sessions go in one step.
 """
 
 from __future__ import annotations

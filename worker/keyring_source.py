@@ -1,7 +1,7 @@
 """Where a worker gets its keyring from: the keystore file, read again when it changes.
 
-Looked at when a request comes, at most once a second: no thread, so every Celery pool works the same. A
-file that doesn't open leaves the last good keyring in use and says so once.
+Looked at when a request comes, at most once a second: no thread, so every Celery pool works the
+same. A file that doesn't open leaves the last good keyring in use and says so once.
 """
 
 from __future__ import annotations
@@ -49,13 +49,16 @@ class KeyringSource:
     def current(self) -> Keyring:
         """The newest good keyring."""
         if self._monotonic() - self._checked_at >= CHECK_INTERVAL_S:
-            # One thread looks; the others go on with what there is.
-            if self._lock.acquire(blocking=False):
-                try:
-                    self._refresh()
-                finally:
-                    self._lock.release()
+            self._refresh_once()
         return self._keyring
+
+    def _refresh_once(self) -> None:
+        # One thread looks; the others go on with what there is.
+        if self._lock.acquire(blocking=False):
+            try:
+                self._refresh()
+            finally:
+                self._lock.release()
 
     def _refresh(self) -> None:
         self._checked_at = self._monotonic()

@@ -1,4 +1,4 @@
-"""Who may ask for what: the checks of docs/spec.md, section 7, one function each, in their order."""
+"""Who may ask for what: the checks of docs/spec.md, section 7, each a function, in order."""
 
 from __future__ import annotations
 

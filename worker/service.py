@@ -1,8 +1,8 @@
 """From a sealed request to a sealed reply: the straight line that every task runs.
 
-Order (docs/spec.md, section 7): sizes, opening, schema, API key, expiry, scope, guess limit, operation.
-Nothing leaves this module but sealed text: every exception ends here, and what is logged of one is its
-type and where it was raised, never its message, which may hold input.
+Order (docs/spec.md, section 7): sizes, opening, schema, API key, expiry, scope, guess limit,
+operation. Nothing leaves this module but sealed text: every exception ends here, and what is logged
+of one is its type and where it was raised, never its message, which may hold input.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Service:
         self._random_bytes = random_bytes
 
     def answer(self, operation: Operation, message_id: str, sealed: object) -> str:
-        """The sealed reply to a sealed request; `UNREADABLE_REPLY` when it can't be opened. Never raises."""
+        """The sealed reply to a sealed request, or `UNREADABLE_REPLY`. Never raises."""
         try:
             keyring = self._keyring()
             request = split_request(sealed)
@@ -59,10 +59,12 @@ class Service:
             payload = request.open(keys, operation.task_name, message_id)
         except UnreadableMessageError:
             return UNREADABLE_REPLY
-        except Exception as error:  # the reply can't be sealed: no session is known
+        except Exception as error:  # noqa: BLE001 - no session to seal with, yet it must answer
             self._internal_error(operation, error)
             return UNREADABLE_REPLY
-        return self._seal(keys, operation, message_id, self._body(operation, keyring, request, payload))
+        return self._seal(
+            keys, operation, message_id, self._body(operation, keyring, request, payload)
+        )
 
     def _seal(self, keys: SessionKeys, operation: Operation, message_id: str, body: object) -> str:
         nonce = self._random_bytes(NONCE_BYTES)
@@ -80,7 +82,7 @@ class Service:
             tenant = keyring.tenant(record.tenant)
         except ServiceError as error:
             return error_body(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - Celery would publish what it holds
             return error_body(self._internal_error(operation, error))
         # The guess limit's place: it reserves here, an item at a time, before the work is done.
         return {Field.ITEMS: [self._item(operation, tenant, item) for item in items]}
@@ -94,7 +96,7 @@ class Service:
             answer = execute(operation, tenant, item)
         except ServiceError as error:
             answer = error_body(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a bad item never fails its neighbours
             answer = error_body(self._internal_error(operation, error))
         return with_reference(answer, item.reference)
 

@@ -1,4 +1,4 @@
-"""The Celery tasks: one an operation, each hands a sealed request to the service and returns its reply."""
+"""The Celery tasks, one an operation: each hands a sealed request to the service for its reply."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def register(app: Celery, runtime: Runtime) -> None:
 
 
 def _register(app: Celery, runtime: Runtime, operation: Operation) -> None:
-    # Any arguments are taken, so that a malformed message is answered like any that can't be opened.
+    # Any arguments are taken: a malformed message is answered like any that can't be opened.
     @app.task(name=operation.task_name, bind=True, typing=False)
     def run(task: Task, *args: Any, **_unknown: Any) -> str:
         sealed = args[0] if len(args) == 1 else None

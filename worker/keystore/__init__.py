@@ -1,1 +1,1 @@
-"""The keystore (docs/spec.md, section 8): its document, its file, and how it is made and changed."""
+"""The keystore (docs/spec.md, section 8): its document, its file, and what may change it."""

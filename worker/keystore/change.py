@@ -37,9 +37,11 @@ MAX_SALTS: Final = 65_536
 class Random(Protocol):
     """Where random bytes and characters come from; `secrets` has this shape."""
 
-    def token_bytes(self, nbytes: int, /) -> bytes: ...
+    def token_bytes(self, nbytes: int, /) -> bytes:
+        """That many random bytes."""
 
-    def choice(self, seq: Sequence[str], /) -> str: ...
+    def choice(self, seq: Sequence[str], /) -> str:
+        """One element, each as likely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +130,9 @@ def add_api_key(
         "created_at": now_s,
         "expires_at": expires_at,
     }
-    tenants = keystore.tenants
-    if tenant not in {known.name for known in tenants}:
-        tenants = (*tenants, {"name": tenant, "created_at": now_s})  # type: ignore[assignment]
+    tenants: tuple[object, ...] = keystore.tenants
+    if tenant not in {known.name for known in keystore.tenants}:
+        tenants = (*tenants, {"name": tenant, "created_at": now_s})
     changed = keystore.changed(tenants=tenants, api_keys=(*keystore.api_keys, record))
     return NewApiKey(changed, key_id, text)
 

@@ -87,9 +87,7 @@ def create(path: Path, keystore: Keystore) -> None:
         _write(path, keystore)
 
 
-def update(
-    path: Path, identities: Identities, change: Callable[[Keystore], Keystore]
-) -> Keystore:
+def update(path: Path, identities: Identities, change: Callable[[Keystore], Keystore]) -> Keystore:
     """Read, change and write under the lock; the written keystore.
 
     Raises:
@@ -114,7 +112,7 @@ def write_private(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -154,6 +152,7 @@ def _read(path: Path, what: str) -> bytes:
 def _locked(path: Path) -> Iterator[None]:
     lock = path.with_name(path.name + ".lock")
     problem = ""
+    descriptor = -1
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
     except OSError as error:

@@ -1,7 +1,7 @@
 """The classic profile of `encrypt`: an existing service's construction (docs/spec.md, section 4.2).
 
-Kept exactly as it is, weaknesses included, so that its stored values stay verifiable: the selection is
-not keyed, there is no pepper, and the weak algorithms are among its ciphers.
+Kept exactly as it is, weaknesses included, so that its stored values stay verifiable: the selection
+is not keyed, there is no pepper, and the weak algorithms are among its ciphers.
 """
 
 from __future__ import annotations

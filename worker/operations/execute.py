@@ -30,19 +30,23 @@ class VersionKeys(Protocol):
     cipher_pool: tuple[str, ...]
     salt_pool: tuple[str, ...]
 
-    def index_key(self, field_name: str) -> bytes: ...
+    def index_key(self, field_name: str) -> bytes:
+        """The blind-index key of a field, 32 bytes."""
 
 
 class TenantKeys(Protocol):
     """What the operations need of a tenant's keys."""
 
     @property
-    def primary(self) -> VersionKeys: ...
+    def primary(self) -> VersionKeys:
+        """The version that makes new values."""
 
     @property
-    def enabled(self) -> tuple[VersionKeys, ...]: ...
+    def enabled(self) -> tuple[VersionKeys, ...]:
+        """Every enabled version, newest first."""
 
-    def at(self, version: int) -> VersionKeys: ...
+    def at(self, version: int) -> VersionKeys:
+        """The version of that number."""
 
 
 def _value(keys: VersionKeys, item: SensitiveItem) -> str:

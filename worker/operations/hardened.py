@@ -1,8 +1,8 @@
 """The hardened profile of `encrypt` (docs/spec.md, section 4.1).
 
-A keyed selection of algorithm and salt, an inner keyed digest with them, and an outer HMAC-SHA384 under
-a key of its own, so that a stored value can't be tested without the root and tells nothing about the
-algorithm.
+A keyed selection of algorithm and salt, an inner keyed digest with them, and an outer HMAC-SHA384
+under a key of its own, so that a stored value can't be tested without the root and tells nothing
+about the algorithm.
 """
 
 from __future__ import annotations
