@@ -1,0 +1,22 @@
+"""A worker with this plugin holds an operation on `HOLD`, once in each process."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from rig.hold import HOLD, hold_in_worker
+from worker import service
+
+_execute = service.execute
+_times = itertools.count()
+
+
+def execute(operation: Any, tenant: Any, item: Any) -> dict[str, Any]:
+    """As the real one, after the test has let it go."""
+    if getattr(item, "sensitive_data", None) == HOLD and next(_times) == 0:
+        hold_in_worker()
+    return _execute(operation, tenant, item)
+
+
+service.execute = execute
