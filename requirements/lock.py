@@ -1,6 +1,6 @@
 """Write the lock files: each requirement with version and hashes, and no address of any index.
 
-`python requirements/lock.py` keeps what is locked where it still fits; `--upgrade` takes the newest.
+It keeps what is locked where that still fits; `--upgrade` takes the newest.
 """
 
 from __future__ import annotations
