@@ -1,9 +1,9 @@
 """The client library: what a main server installs.
 
-    Client, AsyncClient       call the service
-    Encrypted, Verification,
-    BlindIndex, Wrapped       what calls return
-    ServiceError, …           what calls raise; the tree is in `caas_tasks.errors`
+Client, AsyncClient       call the service
+Encrypted, Verification,
+BlindIndex, Wrapped       what calls return
+ServiceError, …           what calls raise; the tree is in `caas_tasks.errors`
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from producer_client.async_client import AsyncClient
 from producer_client.client import Client
 from producer_client.results import BlindIndex, Encrypted, Verification, Wrapped
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - grouped by what a reader looks for
     # Clients
     "AsyncClient",
     "Client",

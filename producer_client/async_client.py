@@ -26,8 +26,8 @@ ROOM_POLL_S: Final = 0.01
 class AsyncClient(BaseClient):
     """Calls the crypto service and awaits the answer. Nothing blocks the event loop.
 
-    One client may serve many tasks, and several loops. A cancelled call frees its place at once. Every
-    failure is a `ServiceError`; no call waits longer than its `timeout_s`.
+    One client may serve many tasks, and several loops. A cancelled call frees its place at once.
+    Every failure is a `ServiceError`; no call waits longer than its `timeout_s`.
 
         async with AsyncClient.from_env() as client:
             stored = await client.encrypt(user_uuid, "example sensitive data")
@@ -193,9 +193,7 @@ class AsyncClient(BaseClient):
         """
         deadline = self._deadline(timeout_s)
         key = self._key(api_key)
-        calls = [
-            TaskCall(operation, key, portion, deadline) for portion in wire.portions(items)
-        ]
+        calls = [TaskCall(operation, key, portion, deadline) for portion in wire.portions(items)]
         for call in calls:
             await self._submit(call)
         return [read_item(answer) for call in calls for answer in await self._wait(call)]

@@ -104,13 +104,13 @@ class BaseClient:
             raise outcome
 
 
-def _checked_timeout_s(timeout_s: float) -> float:
+def _checked_timeout_s(timeout_s: object) -> float:
     if not isinstance(timeout_s, int | float) or not 0 < timeout_s <= MAX_TIMEOUT_S:
         raise ConfigurationError(f"timeout_s is a number above 0 and at most {MAX_TIMEOUT_S:.0f}.")
     return float(timeout_s)
 
 
-def _checked_api_key(api_key: str) -> str:
+def _checked_api_key(api_key: object) -> str:
     if not isinstance(api_key, str):
         raise InvalidRequestError("apiKey must be a string.")
     if len(api_key) > MAX_API_KEY_CHARS:

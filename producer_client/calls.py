@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from caas_tasks.encoding import encode_json
@@ -27,7 +28,7 @@ class Call:
         encoded: each item's JSON.
         size_bytes: the sum of their lengths, commas included.
         deadline: monotonic seconds.
-        outcome: the answers in order, or the error that the whole call failed with; None until then.
+        outcome: the answers in order, or the error that the whole call failed with; None before.
         flight: the message it went out in, or None while it is queued.
     """
 
@@ -87,6 +88,7 @@ class ThreadCall(Call):
         self._latch.acquire()
 
     def wake(self) -> None:
+        """Let the waiting thread go on."""
         self._latch.release()
 
     def wait(self, timeout_s: float) -> bool:
@@ -107,10 +109,9 @@ class TaskCall(Call):
         self._future: asyncio.Future[None] = self._loop.create_future()
 
     def wake(self) -> None:
-        try:
+        """Let the waiting task go on."""
+        with suppress(RuntimeError):  # the loop was closed under its waiter: nobody to wake
             self._loop.call_soon_threadsafe(self._resolve)
-        except RuntimeError:  # the loop was closed under its waiter: there is nobody to wake
-            pass
 
     def _resolve(self) -> None:
         if not self._future.done():

@@ -18,11 +18,12 @@ from producer_client.flights import read_item
 from producer_client.many import MAX_OUTSTANDING_PORTIONS, Portion, encrypt_portions
 from producer_client.results import BlindIndex, Encrypted, Verification, Wrapped
 
+
 class Client(BaseClient):
     """Calls the crypto service and waits. Thread-safe, fork-safe, a context manager.
 
-    One client serves a whole process: calls of many threads travel together. It connects at its first
-    call. Every failure is a `ServiceError`; no call waits longer than its `timeout_s`.
+    One client serves a whole process: calls of many threads travel together. It connects at its
+    first call. Every failure is a `ServiceError`; no call waits longer than its `timeout_s`.
 
         with Client.from_env() as client:
             stored = client.encrypt(user_uuid, "example sensitive data")
@@ -190,9 +191,7 @@ class Client(BaseClient):
         """
         deadline = self._deadline(timeout_s)
         key = self._key(api_key)
-        calls = [
-            ThreadCall(operation, key, portion, deadline) for portion in wire.portions(items)
-        ]
+        calls = [ThreadCall(operation, key, portion, deadline) for portion in wire.portions(items)]
         for call in calls:
             self._dispatcher.submit(call, may_block=True)
         return [read_item(answer) for call in calls for answer in self._wait(call)]

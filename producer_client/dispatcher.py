@@ -1,12 +1,12 @@
 """The dispatcher: callers' requests of one operation go out together in one sealed message.
 
-No linger: a lone caller's request leaves at once, in the caller's own thread. While messages are in
-flight the next requests gather, up to a message's bounds. A message without a reply is sent again under
-its id until its callers' deadlines: operations are pure, so a second run is harmless, and the first
-answer wins. One dispatcher serves threads and asyncio tasks alike.
+No linger: a lone caller's request leaves at once, in the caller's own thread. While messages are
+in flight the next requests gather, up to a message's bounds. A message without a reply is sent
+again under its id until its callers' deadlines: operations are pure, so a second run is harmless,
+and the first answer wins. One dispatcher serves threads and asyncio tasks alike.
 
-Two daemon threads work for it: `reader` takes replies, `pump` sends again what is overdue and sends for
-asyncio callers, who must not block their loop. Both start with the first call.
+Two daemon threads work for it: `caas-reader` takes replies, `caas-pump` sends again what is overdue
+and sends for asyncio callers, who must not block their loop. Both start with the first call.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from caas_tasks.names import Lane
 from producer_client.calls import Call
 from producer_client.flights import Flight, payload
 from producer_client.sessions import SessionSource
-from producer_client.transport import IncomingReply, OutgoingMessage, Transport
+from producer_client.transport import MAX_SEND_S, IncomingReply, OutgoingMessage, Transport
 from producer_client.waiting import WaitingCalls
 
 MAX_IN_FLIGHT: Final = 2
@@ -67,20 +67,20 @@ class Dispatcher:
         self._lock = threading.Lock()
         self._send_lock = threading.Lock()
         self._room = threading.Condition(self._lock)
+        self._stopped = threading.Event()
         self._work = threading.Event()  # wakes the pump
         self._expecting = threading.Event()  # wakes the reader
         self._waiting = WaitingCalls()
         self._flights: dict[str, Flight] = {}
         self._sessions = SessionSource(self._server_key, time.monotonic, os.urandom)
-        self._is_unreachable = False
+        self._send_failed = False
+        self._receive_failed = False
         self._threads: list[threading.Thread] = []
 
     def reset_after_fork(self) -> None:
-        """In a forked child: fresh locks, threads, session and inbox. The parent's calls stay the parent's."""
+        """In a forked child: fresh locks, threads, session and inbox; calls stay the parent's."""
         self._transport.reset_after_fork()
         self._reset()
-
-    # -- callers ------------------------------------------------------------------------------------
 
     def submit(self, call: Call, *, may_block: bool) -> bool:
         """Queue a call and, when `may_block`, send it from this thread if nothing is in the way.
@@ -104,7 +104,9 @@ class Dispatcher:
             if not self._threads:
                 self._start_threads()
             self._waiting.add(call)
-        if may_block and not self._is_unreachable:
+        # From this thread only when its deadline leaves time for a broker that does not answer.
+        can_wait = may_block and call.deadline - time.monotonic() > MAX_SEND_S
+        if can_wait and not self._send_failed:
             self._send_ready()
         else:
             self._work.set()
@@ -124,7 +126,8 @@ class Dispatcher:
 
     def late(self) -> ServiceError:
         """What a call fails with whose deadline has passed."""
-        return ServiceUnavailableError() if self._is_unreachable else RequestTimeoutError()
+        is_unreachable = self._send_failed or self._receive_failed
+        return ServiceUnavailableError() if is_unreachable else RequestTimeoutError()
 
     def _leave_flight(self, call: Call, flight: Flight) -> None:
         flight.calls.discard(call)
@@ -132,7 +135,7 @@ class Dispatcher:
             self._flights.pop(flight.message.message_id, None)
 
     def close(self) -> None:
-        """End: waiting calls fail with ServiceUnavailableError, connections close. May be called twice."""
+        """End: waiting calls fail with ServiceUnavailableError. May be called twice."""
         with self._lock:
             self._closed = True
             calls = self._waiting.clear()
@@ -145,15 +148,14 @@ class Dispatcher:
             self._room.notify_all()
             threads = list(self._threads)
         _wake(calls)
-        self._work.set()
-        self._expecting.set()
+        for event in (self._stopped, self._work, self._expecting):
+            event.set()
+        self._transport.interrupt()
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(timeout=2 * POLL_S)
         with self._send_lock:
             self._transport.close()
-
-    # -- sending ------------------------------------------------------------------------------------
 
     def _send_ready(self) -> None:
         # Whoever holds the send lock also sends what others queue meanwhile: each of those queued
@@ -211,21 +213,17 @@ class Dispatcher:
         try:
             self._transport.send(flight.message)
         except ServiceUnavailableError:
-            self._is_unreachable = True
+            self._send_failed = True
             flight.mark_unsent(now)
             self._work.set()
         else:
-            self._is_unreachable = False
-
-    # -- the pump -----------------------------------------------------------------------------------
+            self._send_failed = False
 
     def _pump(self) -> None:
-        while not self._closed:
+        while not self._stopped.is_set():
             busy = bool(self._flights) or bool(self._waiting)
             self._work.wait(TICK_S if busy else None)
             self._work.clear()
-            if self._closed:
-                return
             self._send_ready()
             with self._send_lock:
                 for flight in self._overdue():
@@ -236,30 +234,25 @@ class Dispatcher:
         with self._lock:
             return [flight for flight in self._flights.values() if flight.due_at <= now]
 
-    # -- the reader ---------------------------------------------------------------------------------
-
     def _read(self) -> None:
         failures = 0
-        while not self._closed:
+        while not self._stopped.is_set():
             if not self._flights:
-                # One more round trip after the last reply, then rest until there is something to expect.
+                # Nothing in flight: rest until there is something to expect.
                 self._expecting.clear()
-                if not self._flights and not self._closed:
+                if not self._flights and not self._stopped.is_set():
                     self._expecting.wait()
             try:
                 replies = self._transport.receive(POLL_S)
             except ServiceUnavailableError:
-                self._is_unreachable = True
-                self._pause(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+                self._receive_failed = True
+                self._stopped.wait(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
                 failures += 1
                 continue
             failures = 0
+            self._receive_failed = False
             if replies:
                 self._take(replies)
-
-    def _pause(self, seconds: float) -> None:
-        if not self._closed:
-            threading.Event().wait(seconds)
 
     def _take(self, replies: Iterable[IncomingReply]) -> None:
         for reply in replies:

@@ -33,9 +33,7 @@ class Flight:
 
     __slots__ = ("_wait_s", "calls", "due_at", "message", "order", "sent_at", "session")
 
-    def __init__(
-        self, message: OutgoingMessage, session: ClientSession, calls: list[Call]
-    ) -> None:
+    def __init__(self, message: OutgoingMessage, session: ClientSession, calls: list[Call]) -> None:
         self.message = message
         self.session = session
         self.order = calls

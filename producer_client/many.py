@@ -22,7 +22,7 @@ MAX_OUTSTANDING_PORTIONS: Final = 4
 
 
 class Portion:
-    """Some pairs that travel together; a pair that can't be sent has its error in its place already.
+    """Some pairs that travel together; a pair that can't be sent has its error in its place.
 
     Attributes:
         items: what is sent.
@@ -46,9 +46,7 @@ class Portion:
     def __len__(self) -> int:
         return len(self._places)
 
-    def settle(
-        self, answers: list[wire.Answer] | ServiceError
-    ) -> list[Encrypted | ServiceError]:
+    def settle(self, answers: list[wire.Answer] | ServiceError) -> list[Encrypted | ServiceError]:
         """The results of the pairs in order.
 
         Raises:

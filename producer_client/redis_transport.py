@@ -1,7 +1,8 @@
 """The transport over Celery and Redis: messages by kombu, replies from the client's own list.
 
-Messages are ordinary Celery protocol 2 tasks, published by kombu. Replies come in on one connection, many
-in one round trip (BLMPOP, Redis 7 or Valkey); see `caas_tasks.reply_backend` for the keys.
+Messages are ordinary Celery protocol 2 tasks, published by kombu. Replies come in on one
+connection, many in one round trip (BLMPOP, Redis 7 or Valkey); `caas_tasks.reply_backend` has the
+keys.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Final
 import redis
 from kombu import Connection
 
+from caas_tasks.broker_transport import NO_RETRY
 from caas_tasks.celery_app import TRANSPORT_OPTIONS
 from caas_tasks.errors import ServiceUnavailableError
 from caas_tasks.redis_url import parse_broker_url
@@ -23,10 +25,10 @@ from caas_tasks.task_message import (
     task_headers,
     task_properties,
 )
-from producer_client.transport import IncomingReply, OutgoingMessage
+from producer_client.transport import MAX_SEND_S, IncomingReply, OutgoingMessage
 
-SOCKET_TIMEOUT_S: Final = 2.0
-"""How long one exchange with the broker may take before the connection counts as lost, in seconds."""
+SOCKET_TIMEOUT_S: Final = MAX_SEND_S / 2
+"""How long connecting, or one exchange, may take before the connection counts as lost."""
 
 MAX_REPLIES: Final = 256
 """Replies taken in one round trip."""
@@ -51,10 +53,15 @@ class RedisTransport:
             **TRANSPORT_OPTIONS,
             "socket_timeout": SOCKET_TIMEOUT_S,
             "socket_connect_timeout": SOCKET_TIMEOUT_S,
+            # kombu tries a connection twice, two seconds apart; the dispatcher has its own rhythm.
+            "max_retries": 1,
+            "interval_start": 0,
+            "interval_step": 0,
         }
-        return Connection(self._url.kombu, transport_options=options)
+        return Connection(self._url.kombu, ssl=self._url.tls or False, transport_options=options)
 
     def send(self, message: OutgoingMessage) -> None:
+        """Publish a Celery task message on the lane."""
         try:
             if self._channel is None:
                 self._channel = self._broker.channel()
@@ -78,6 +85,7 @@ class RedisTransport:
         self._broker = self._connection()
 
     def receive(self, timeout_s: float) -> list[IncomingReply]:
+        """Take the replies that have come, waiting for the first."""
         reply: Any = None
         try:
             connection = self._reply_connection()
@@ -85,7 +93,8 @@ class RedisTransport:
                 "BLMPOP", timeout_s, 1, INBOX_PREFIX + self._inbox, "LEFT", "COUNT", MAX_REPLIES
             )
             reply = connection.read_response(timeout=timeout_s + SOCKET_TIMEOUT_S)
-        except (redis.RedisError, OSError):
+        except (redis.RedisError, OSError, AttributeError, ValueError):
+            # The last two: `interrupt` took the socket away under the reading thread.
             failed = True
         else:
             failed = False
@@ -100,6 +109,7 @@ class RedisTransport:
                 self._url.redis,
                 socket_timeout=SOCKET_TIMEOUT_S,
                 socket_connect_timeout=SOCKET_TIMEOUT_S,
+                retry=NO_RETRY,
                 client_name="caas-client",
             )
             self._replies = client.connection_pool.get_connection()
@@ -110,11 +120,19 @@ class RedisTransport:
         if connection is not None:
             connection.disconnect()
 
+    def interrupt(self) -> None:
+        """Close the reply connection under the reading thread."""
+        connection = self._replies
+        if connection is not None:
+            connection.disconnect()
+
     def close(self) -> None:
+        """Close both connections."""
         self._drop_replies()
         self._drop_channel()
 
     def reset_after_fork(self) -> None:
+        """Take a new inbox and new connections; redis-py leaves those of another process alone."""
         self._start()
 
 

@@ -36,11 +36,7 @@ class SessionSource:
         """The session to seal the next message with."""
         now = self._monotonic()
         session = self._session
-        if (
-            session is None
-            or self._messages >= MAX_MESSAGES
-            or now - self._started_at >= MAX_AGE_S
-        ):
+        if session is None or self._messages >= MAX_MESSAGES or now - self._started_at >= MAX_AGE_S:
             session = ClientSession.start(self._server_key, self._random_bytes(SECRET_BYTES))
             self._session, self._started_at, self._messages = session, now, 0
         self._messages += 1

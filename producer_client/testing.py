@@ -4,9 +4,9 @@
     with service.client() as client:
         stored = client.encrypt(user_uuid, "example sensitive data")
 
-Requests are sealed, authenticated and answered by the code that workers run, so a test sees the values,
-the errors and the limits of the real service. Needs what a worker needs: install `caas[worker]`. This is
-the one module of the client that imports `worker`.
+Requests are sealed, authenticated and answered by the code that workers run, so a test sees the
+values, the errors and the limits of the real service. Needs what a worker needs: install
+`caas[worker]`. This is the one module of the client that imports `worker`.
 """
 
 from __future__ import annotations
@@ -171,8 +171,11 @@ class _MemoryTransport:
             return []
         return [] if reply is None else [reply]
 
-    def close(self) -> None:
+    def interrupt(self) -> None:
         self._replies.put(None)
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
     def reset_after_fork(self) -> None:
         self._replies: queue.SimpleQueue[IncomingReply | None] = queue.SimpleQueue()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from caas_tasks.names import Lane, Operation
+
+
+MAX_SEND_S: Final = 3.0
+"""Longest that `Transport.send` may take, in seconds, when the broker does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,11 @@ class Transport(Protocol):
             ServiceUnavailableError: the reply store can't be reached.
         """
 
+    def interrupt(self) -> None:
+        """End a `receive` under way in another thread; it may raise or return nothing."""
+
     def close(self) -> None:
-        """Close connections; a `receive` under way in another thread ends."""
+        """Close connections. Nobody sends or receives any more."""
 
     def reset_after_fork(self) -> None:
-        """In a forked child: forget the parent's connections without touching them, take a new inbox."""
+        """In a forked child: forget the parent's connections, take a new inbox."""

@@ -15,11 +15,11 @@ WireItem = dict[str, Any]
 Answer = dict[str, Any]
 
 CHUNK_ITEMS: Final = 500
-"""Items of one message of `encrypt_many`: large enough that a message's own cost vanishes, small enough
-that another caller's request waits only milliseconds behind it."""
+"""Items of one message of `encrypt_many`: large enough that a message's own cost vanishes, small
+enough that another caller's request waits only milliseconds behind it."""
 
 CHUNK_BYTES: Final = 512 * 1024
-"""Most bytes of text in such a message, counting four a character; an item alone may be larger."""
+"""Most bytes of text in such a message, at four a character; an item alone may be larger."""
 
 
 def encrypt_item(user_uuid: str | UUID, data: str) -> WireItem:
@@ -72,9 +72,7 @@ def portions(items: Sequence[WireItem]) -> Iterator[Sequence[WireItem]]:
 
 def read_encrypted(answer: Answer) -> Encrypted:
     """The result of `encrypt`."""
-    return Encrypted(
-        _get(answer, Field.ENCRYPTED_DATA, str), _get(answer, Field.KEY_VERSION, int)
-    )
+    return Encrypted(_get(answer, Field.ENCRYPTED_DATA, str), _get(answer, Field.KEY_VERSION, int))
 
 
 def read_verification(answer: Answer) -> Verification:
