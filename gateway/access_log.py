@@ -1,8 +1,8 @@
 """The outermost layer of every request: its log line, its headers, its last resort.
 
-A line holds the method, the route as this project names it, the status, the time taken and a request
-id: no path, query, header or body that came in. An exception that nobody expected ends here, so that
-no server writes its message, which may hold input, to a log.
+A line holds the method, the route as this project names it, the status, the time taken and a
+request id: no path, query, header or body that came in. An exception that nobody expected ends
+here, so that no server writes its message, which may hold input, to a log.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class AccessLog:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, log it, and let no exception out."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,7 +1,8 @@
-"""The application: `caas gateway`, or
-`uvicorn --no-access-log --factory gateway.app:create_app`.
+"""The application, for `caas gateway` or any ASGI server.
 
-uvicorn's own access log would write paths and queries that came in; `gateway.access_log` does not.
+    uvicorn --no-access-log --factory gateway.app:create_app
+
+uvicorn's own access log would write paths and queries that came in: leave it off.
 """
 
 from __future__ import annotations

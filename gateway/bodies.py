@@ -27,7 +27,7 @@ MAX_BATCH_BODY_BYTES: Final = ESCAPE_FACTOR * MAX_PAYLOAD_BYTES
 """Largest body of a batch: one full message with every byte escaped, or six messages without."""
 
 READ_TIMEOUT_S: Final = 30.0
-"""How long a body may take to arrive, in seconds, so that a stalled sender holds no place forever."""
+"""How long a body may take to arrive, in seconds: a stalled sender holds no place forever."""
 
 _JSON: Final = b"application/json"
 _BEARER: Final = b"bearer"

@@ -1,7 +1,7 @@
 """The documentation page at `/docs`: the OpenAPI document as HTML, made here.
 
-It works without the internet and runs no script. A page of the host that API keys are sent to is no
-place for someone else's JavaScript, so its Content-Security-Policy allows nothing but its own style.
+It works without the internet and runs no script. A page of the host that API keys are sent to is
+no place for someone else's JavaScript, so its Content-Security-Policy allows its own style alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ h3{font-size:1.1rem;margin-bottom:.25rem}
 code,pre{font-family:ui-monospace,monospace;font-size:.9rem}
 pre{background:var(--soft);padding:.75rem;overflow-x:auto;border-radius:.25rem}
 table{border-collapse:collapse;width:100%}
-th,td{text-align:left;vertical-align:top;padding:.25rem .75rem .25rem 0;border-top:1px solid var(--line)}
+th,td{text-align:left;vertical-align:top;padding:.25rem .75rem .25rem 0}
+th,td{border-top:1px solid var(--line)}
 th{border-top:0}
 """
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()

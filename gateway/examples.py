@@ -1,4 +1,4 @@
-"""One example request and answer for each operation, for the OpenAPI document and the page made of it.
+"""One example request and answer for each operation, for the OpenAPI document and its page.
 
 The values are of the right form and belong to nobody; the first is the published example of the
 classic profile.
@@ -13,7 +13,10 @@ from caas_tasks.names import Field, Operation
 API_KEY: Final = "caas_<id>_<secret>"
 USER_UUID: Final = "4dbcbcfe-4800-40a8-badf-c26b73af230c"
 DATA: Final = "example sensitive data"
-DIGEST: Final = "35db2f10e244a19686cf929071a80ac7029ad03cff2b7aebff4bac148c7dd32f64cf96c0b4122eb61f4ced1bba6672c1"
+DIGEST: Final = (
+    "35db2f10e244a19686cf929071a80ac7029ad03cff2b7aeb"
+    "ff4bac148c7dd32f64cf96c0b4122eb61f4ced1bba6672c1"
+)
 KEY_VERSION: Final = 1
 _LEGACY_DIGEST: Final = "5f4dcc3b5aa765d61d8327deb882cf99"
 _USER: Final = {Field.USER_UUID: USER_UUID}

@@ -1,4 +1,4 @@
-"""Health: `/healthz` says that the process answers, `/readyz` that requests are answered end to end."""
+"""Health: `/healthz` says that the process answers, `/readyz` that requests get answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PING_TIMEOUT_S: Final = 2.0
 """How long a probe waits for a worker, in seconds."""
 
 CACHE_S: Final = 1.0
-"""How long a probe's outcome answers further probes, in seconds: a flood of them costs one message."""
+"""How long a probe's outcome answers others, in seconds: a flood of them costs one message."""
 
 
 def alive() -> bytes:
@@ -41,6 +41,7 @@ class Readiness:
         self._known_until_s = float("-inf")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a probe."""
         obstacle = await self._obstacle()
         if obstacle is None:
             await send_body(send, 200, JSON, b'{"status":"ready"}')

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
-
-from pydantic.json_schema import models_json_schema
+from typing import Final
 
 from caas_tasks.encoding import encode_json
 from caas_tasks.errors import ERRORS_BY_CODE, RateLimitedError, ServiceUnavailableError
-from caas_tasks.limits import MAX_API_KEY_CHARS, MAX_ITEMS
-from caas_tasks.messages import ANSWER_MODELS, ITEM_MODELS
+from caas_tasks.limits import MAX_ITEMS
 from caas_tasks.names import Field, Operation
 from gateway import examples, problems
+from gateway.openapi_schemas import PROBLEM, REF, Schema, schema_name, schemas
 from gateway.routes import BATCH_PREFIX, INCLUDE_KEY_VERSION, KEY_VERSION_HEADER
 
-Schema = dict[str, Any]
-
-_REF: Final = "#/components/schemas/"
-_PROBLEM: Final = "Problem"
-_API_KEY_SCHEMA: Final[Schema] = {
-    "type": "string",
-    "maxLength": MAX_API_KEY_CHARS,
-    "description": "The API key; it may come as Authorization: Bearer instead.",
-}
 _DESCRIPTION: Final = (
-    "Values to store in place of users' sensitive data, made by isolated workers that alone hold the "
-    "keys. Every path but the health checks takes POST and a JSON object; unknown fields are refused. "
+    "Values to store in place of users' sensitive data, made by isolated workers that alone hold "
+    "the keys. Operations take POST and a JSON object; unknown fields are refused. "
     "Errors are problem details (RFC 9457) and never repeat an input."
 )
 
@@ -65,7 +54,7 @@ def document() -> Schema:
                 }
             },
             "responses": _error_responses(),
-            "schemas": _schemas(),
+            "schemas": schemas(),
         },
     }
 
@@ -95,7 +84,7 @@ def _single(operation: Operation) -> Schema:
     answered: Schema = {
         "description": "The answer.",
         "content": _json(
-            _REF + _name(operation) + "Result",
+            REF + schema_name(operation) + "Result",
             examples.single_answer(operation),
         ),
     }
@@ -106,7 +95,7 @@ def _single(operation: Operation) -> Schema:
         "requestBody": {
             "required": True,
             "content": _json(
-                _REF + _name(operation) + "Request",
+                REF + schema_name(operation) + "Request",
                 {Field.API_KEY: examples.API_KEY, **examples.ITEMS[operation]},
             ),
         },
@@ -138,11 +127,11 @@ def _batch(operation: Operation) -> Schema:
         "operationId": f"batch_{operation.value}",
         "tags": ["batches"],
         "summary": f"{examples.SUMMARIES[operation]}, for many items",
-        "description": "Answers come in the order of the items, a failed one as an error in its place.",
+        "description": "Answers come in the order of the items, a failure in its item's place.",
         "requestBody": {
             "required": True,
             "content": _json(
-                _REF + _name(operation) + "Batch",
+                REF + schema_name(operation) + "Batch",
                 {Field.API_KEY: examples.API_KEY, Field.ITEMS: [item]},
             ),
         },
@@ -150,7 +139,7 @@ def _batch(operation: Operation) -> Schema:
             "200": {
                 "description": "An answer or an error for each item.",
                 "content": _json(
-                    _REF + _name(operation) + "BatchResult",
+                    REF + schema_name(operation) + "BatchResult",
                     {Field.ITEMS: [answer], "status": "ok"},
                 ),
             },
@@ -179,10 +168,6 @@ def _json(reference: str, example: Schema) -> Schema:
     return {"application/json": {"schema": {"$ref": reference}, "example": example}}
 
 
-def _name(operation: Operation) -> str:
-    return "".join(part.capitalize() for part in operation.value.split("_"))
-
-
 def _error_reference(code: str) -> Schema:
     return {"$ref": f"#/components/responses/{code}"}
 
@@ -203,7 +188,7 @@ def _error_responses() -> dict[str, Schema]:
             "description": problems.TITLES[code],
             "content": {
                 "application/problem+json": {
-                    "schema": {"$ref": _REF + _PROBLEM},
+                    "schema": {"$ref": REF + PROBLEM},
                     "example": problem.members(),
                 }
             },
@@ -216,94 +201,3 @@ def _error_responses() -> dict[str, Schema]:
             response["headers"] = headers
         responses[code] = response
     return responses
-
-
-def _schemas() -> dict[str, Schema]:
-    models = [
-        *((model, "validation") for model in ITEM_MODELS.values()),
-        *((model, "serialization") for model in ANSWER_MODELS.values()),
-    ]
-    _, defined = models_json_schema(models, ref_template=_REF + "{model}")  # type: ignore[arg-type]
-    schemas: dict[str, Schema] = defined["$defs"]
-    schemas[_PROBLEM] = _problem_schema()
-    schemas["ItemError"] = _item_error_schema()
-    for operation in Operation:
-        item = schemas[ITEM_MODELS[operation].__name__]
-        answer = ANSWER_MODELS[operation].__name__
-        name = _name(operation)
-        schemas[name + "Request"] = _request_schema(item)
-        schemas[name + "Result"] = {"$ref": _REF + answer}
-        schemas[name + "Batch"] = _batch_schema(ITEM_MODELS[operation].__name__)
-        schemas[name + "BatchResult"] = _batch_result_schema(answer)
-    schemas["EncryptResult"] = {
-        **schemas[ANSWER_MODELS[Operation.ENCRYPT].__name__],
-        "required": [Field.ENCRYPTED_DATA],
-    }
-    return schemas
-
-
-def _request_schema(item: Schema) -> Schema:
-    properties = {name: value for name, value in item["properties"].items() if name != "reference"}
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {Field.API_KEY: _API_KEY_SCHEMA, **properties},
-        "required": item["required"],
-    }
-
-
-def _batch_schema(item: str) -> Schema:
-    items = {"type": "array", "minItems": 1, "maxItems": MAX_ITEMS, "items": {"$ref": _REF + item}}
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {Field.API_KEY: _API_KEY_SCHEMA, Field.ITEMS: items},
-        "required": [Field.ITEMS],
-    }
-
-
-def _batch_result_schema(answer: str) -> Schema:
-    outcome = {"anyOf": [{"$ref": _REF + answer}, {"$ref": _REF + "ItemError"}]}
-    return {
-        "type": "object",
-        "properties": {
-            Field.ITEMS: {"type": "array", "items": outcome},
-            "status": {"enum": ["ok", "partial", "failed"]},
-        },
-        "required": [Field.ITEMS, "status"],
-    }
-
-
-def _item_error_schema() -> Schema:
-    error = {
-        "type": "object",
-        "properties": {
-            Field.CODE: {"enum": sorted(ERRORS_BY_CODE)},
-            Field.MESSAGE: {"type": "string"},
-            Field.RETRY_AFTER: {"type": "number", "description": "Seconds."},
-        },
-        "required": [Field.CODE, Field.MESSAGE],
-    }
-    reference = {"type": "string", "description": "The item's, when it has one."}
-    return {
-        "type": "object",
-        "properties": {Field.ERROR: error, Field.REFERENCE: reference},
-        "required": [Field.ERROR],
-    }
-
-
-def _problem_schema() -> Schema:
-    return {
-        "type": "object",
-        "description": "Problem details (RFC 9457).",
-        "properties": {
-            "type": {"type": "string", "description": problems.TYPE_PREFIX + "<code>"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "code": {"enum": sorted(problems.TITLES)},
-            "detail": {"type": "string", "description": "A fixed sentence."},
-            "retry_after": {"type": "number", "description": "Seconds, of rate_limited."},
-            "reason": {"type": "string", "description": "What is in the way, of /readyz: a code."},
-        },
-        "required": ["type", "title", "status", "code", "detail"],
-    }

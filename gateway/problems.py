@@ -1,7 +1,7 @@
-"""Errors as problem details (RFC 9457): `application/problem+json`, the same codes as on every surface.
+"""Errors as problem details (RFC 9457), with the codes that they have on every surface.
 
-A problem is built from a code and a fixed sentence. Nothing that came in, not even the path, stands in
-one (docs/spec.md, section 7).
+A problem is built from a code and a fixed sentence. Nothing that came in, not even the path, stands
+in one (docs/spec.md, section 7).
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ async def send_body(
 
 
 class FixedAnswer:
-    """An endpoint whose answer never changes; made at the first request, so that starting is quick."""
+    """An endpoint whose answer never changes; made at the first request, to start quickly."""
 
     def __init__(
         self, content_type: bytes, make: Callable[[], bytes], headers: RawHeaders = ()
@@ -48,6 +48,7 @@ class FixedAnswer:
         self._body: bytes | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         if self._body is None:
             self._body = self._make()
         await send_body(send, 200, self._content_type, self._body, self._headers)

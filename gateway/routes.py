@@ -1,7 +1,7 @@
 """The operations over HTTP: `POST /<operation>` for one item, `POST /batch/<operation>` for many.
 
-A request goes one way: head, body, API key, shape of the items, client, answer. Endpoints are bare ASGI
-applications, since this is the path that every call takes.
+A request goes one way: head, body, API key, shape of the items, client, answer. Endpoints are bare
+ASGI applications, since this is the path that every call takes.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class EncryptEndpoint(SingleEndpoint):
 
 
 class BatchEndpoint(_Endpoint):
-    """Items in, one answer or error for each out, in order; a bad one never fails its neighbours."""
+    """Items in, an answer or error for each out, in order; a bad one never fails its neighbours."""
 
     limit_bytes = MAX_BATCH_BODY_BYTES
 
