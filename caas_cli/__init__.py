@@ -1,0 +1,1 @@
+"""The `caas` command line: sets an installation up, runs its parts, and asks it things."""

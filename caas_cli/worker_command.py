@@ -1,0 +1,80 @@
+"""`caas worker`: a Celery worker with the pool and the settings that this service wants.
+
+Solo: an operation takes microseconds, so handing it to a pool's process costs more than running it;
+one host runs several such workers instead. Events, gossip, mingle and heartbeats are off: nothing
+uses them, and each costs the broker a message. SIGTERM finishes the running task, then ends.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import warnings
+from collections.abc import Sequence
+from typing import Final
+
+from caas_cli.exit_codes import CommandError, ExitCode, UsageError
+from caas_cli.home import Home
+from caas_tasks.names import Lane
+
+QUIET: Final = "--quiet"
+_COMMAND: Final = ("-A", "worker.celery", "worker")
+
+
+def default_options(log_level: str) -> list[str]:
+    """What the worker gets before the caller's own options, which win where both say something."""
+    return [
+        "--pool=solo",
+        "--concurrency=1",
+        f"--queues={Lane.FAST.value}",
+        # A message taken and not yet run would be lost if the worker died: take one at a time.
+        "--prefetch-multiplier=1",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+        # Two workers of one name would answer each other's control messages.
+        f"--hostname=caas-{os.getpid()}-{secrets.token_hex(3)}@%h",
+        f"--loglevel={log_level}",
+    ]
+
+
+def run(home: Home, options: Sequence[str]) -> int:
+    """Run a worker until it is stopped; its exit code.
+
+    Args:
+        options: Celery's own, such as `-Q`; `--quiet` leaves the banner out.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong.
+        UsageError: an option that Celery doesn't know.
+    """
+    os.environ.setdefault("CAAS_KEYSTORE", str(home.keystore))
+    os.environ.setdefault("CAAS_IDENTITY", str(home.identity))
+    from caas_tasks.settings import load_settings
+    from worker.settings import WorkerSettings
+
+    settings = load_settings(WorkerSettings)
+    own = [option for option in options if option != QUIET]
+    quiet = [QUIET] if len(own) < len(options) else []
+    if quiet:
+        # A supervised worker's log is read with others': no banner, no page about running as root.
+        warnings.filterwarnings("ignore", message="You're running the worker with superuser")
+    return _celery([*quiet, *_COMMAND, *default_options(settings.log_level), *own])
+
+
+def _celery(arguments: list[str]) -> int:
+    import click
+    from celery.bin.celery import celery
+
+    problem = ""
+    code = 0
+    try:
+        # What the `celery` program runs; unlike it, the worker's own exit code is kept.
+        code = celery.main(args=arguments, prog_name="caas", standalone_mode=False) or 0
+    except click.UsageError as error:
+        problem = error.format_message()
+    except click.ClickException as error:
+        raise CommandError(error.format_message(), ExitCode.CONFIGURATION) from None
+    if problem:
+        raise UsageError(problem)
+    return code
