@@ -5,8 +5,8 @@ Three changes, each of which can go when kombu does it:
 - A connection never retries by itself. redis-py would sleep for seconds inside a caller's `send`;
   here the dispatcher resends and Celery's consumer reconnects, both with deadlines of their own.
 - One Redis client object a channel, not one an operation, which costs about 100 us each.
-- A channel whose connection is gone raises redis' ConnectionError when it is asked for its parameters.
-  In kombu 5.7.0 it is an AttributeError, which ends a celery 5.7.0 worker whose broker restarts.
+- A channel whose connection is gone raises redis' ConnectionError when asked for its parameters. In
+  kombu 5.7.0 it is an AttributeError, which ends a celery 5.7.0 worker whose broker restarts.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Channel(kombu_redis.Channel):
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
+        """The given client, or the one of this channel."""
         if client is not None:
             yield client
             return

@@ -236,9 +236,10 @@ class Dispatcher:
 
     def _read(self) -> None:
         failures = 0
+        replies: list[IncomingReply] = []
         while not self._stopped.is_set():
-            if not self._flights:
-                # Nothing in flight: rest until there is something to expect.
+            if not self._flights and not replies:
+                # A whole round trip without a reply, and none is expected: rest until one is.
                 self._expecting.clear()
                 if not self._flights and not self._stopped.is_set():
                     self._expecting.wait()

@@ -53,10 +53,6 @@ class RedisTransport:
             **TRANSPORT_OPTIONS,
             "socket_timeout": SOCKET_TIMEOUT_S,
             "socket_connect_timeout": SOCKET_TIMEOUT_S,
-            # kombu tries a connection twice, two seconds apart; the dispatcher has its own rhythm.
-            "max_retries": 1,
-            "interval_start": 0,
-            "interval_step": 0,
         }
         return Connection(self._url.kombu, ssl=self._url.tls or False, transport_options=options)
 
@@ -64,6 +60,13 @@ class RedisTransport:
         """Publish a Celery task message on the lane."""
         try:
             if self._channel is None:
+                # Without this, kombu sleeps for two seconds between two tries.
+                self._broker.ensure_connection(
+                    max_retries=1,
+                    interval_start=0,
+                    interval_step=0,
+                    reraise_as_library_errors=False,
+                )
                 self._channel = self._broker.channel()
             prepared = self._channel.prepare_message(
                 task_body(message.sealed),

@@ -7,7 +7,6 @@ from typing import Final, Protocol
 
 from caas_tasks.names import Lane, Operation
 
-
 MAX_SEND_S: Final = 3.0
 """Longest that `Transport.send` may take, in seconds, when the broker does not answer."""
 
