@@ -1,0 +1,67 @@
+"""The broker transport: no hidden retries, one client a channel, a typed error when it is gone."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import redis
+from kombu import Connection
+from kombu.transport import redis as kombu_redis
+from kombu.transport import resolve_transport
+
+from caas_tasks import broker_transport
+
+
+def unconnected(connection: Any) -> broker_transport.Channel:
+    """A channel that has not tried its server."""
+    channel = broker_transport.Channel.__new__(broker_transport.Channel)
+    channel.connection = connection
+    return channel
+
+
+def test_transport_is_registered() -> None:
+    """kombu finds the transport by the scheme that addresses are given."""
+    assert resolve_transport("caasredis") is broker_transport.Transport
+    assert broker_transport.Transport.Channel is broker_transport.Channel
+
+
+@pytest.mark.parametrize("connection", [None, SimpleNamespace(client=None)])
+def test_closed_connection_is_a_connection_error(connection: Any) -> None:
+    """A worker survives a closed connection only when the error is one that kombu knows."""
+    with pytest.raises(redis.ConnectionError) as caught:
+        unconnected(connection)._connparams()
+    assert caught.type in broker_transport.Transport.connection_errors
+    assert str(caught.value) == "The broker connection is closed."
+
+
+def test_connections_never_retry_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parameters are kombu's, with retries off."""
+    monkeypatch.setattr(
+        kombu_redis.Channel, "_connparams", lambda self, asynchronous: {"db": 1, "a": asynchronous}
+    )
+    channel = unconnected(SimpleNamespace(client=Connection("memory://")))
+    parameters = channel._connparams(asynchronous=True)
+    assert (parameters["db"], parameters["a"]) == (1, True)
+    assert parameters["retry"].get_retries() == 0
+
+
+def test_given_client_is_used() -> None:
+    """A client that the caller brings is the one it gets."""
+    client = object()
+    with unconnected(None).conn_or_acquire(client) as found:
+        assert found is client
+
+
+def test_one_client_a_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Operations share one client until the channel has another pool."""
+    pools = [object(), object()]
+    monkeypatch.setattr(broker_transport.Channel, "pool", property(lambda self: pools[0]))
+    channel = unconnected(None)
+    channel._create_client = lambda: SimpleNamespace(connection_pool=pools[0])
+    with channel.conn_or_acquire() as first, channel.conn_or_acquire() as second:
+        assert first is second
+    pools.pop(0)
+    with channel.conn_or_acquire() as third:
+        assert third is not first
