@@ -23,7 +23,7 @@ MAX_DIGEST_CHARS: Final = 1_024
 """Longest legacy digest that `wrap` takes."""
 
 MAX_API_KEY_CHARS: Final = 256
-"""Longest text that is looked at as an API key; a real one has 66."""
+"""Longest text that is looked at as an API key; a real one has 67."""
 
 MAX_LIFETIME_MS: Final = 25 * 60 * 60 * 1_000
 """Furthest a message's expiry may lie ahead: a bulk job's day and an hour for clocks and queues."""

@@ -206,7 +206,8 @@ def _refusal(error: ValidationError, model: type[Item]) -> ServiceError:
     if first["type"] == "string_too_long" and location in _DATA_FIELDS:
         return _too_large()
     known = {info.alias or name for name, info in model.model_fields.items()}
-    if first["type"] == "extra_forbidden":
+    # A field's name that is not valid Unicode is reported without a location.
+    if first["type"] == "extra_forbidden" or (first["type"] == "string_unicode" and not location):
         return InvalidRequestError("An unknown field is present.")
     if location not in known:
         return InvalidRequestError("An item must be a JSON object.")

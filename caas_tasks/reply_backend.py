@@ -40,9 +40,9 @@ logger = logging.getLogger(__name__)
 class ReplyBackend(BaseBackend):
     """Celery's view of the reply store; configured by `result_backend`."""
 
-    def __init__(self, app: Any, url: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, app: Any, url: str, **kwargs: Any) -> None:
         super().__init__(app, url=url, **kwargs)
-        self._url = url or app.conf.broker_url
+        self._url = url
 
     def as_uri(self, include_password: bool = False) -> str:
         """The address for banners, never with a password."""
