@@ -6,6 +6,7 @@ keys and their cached sessions go in one step.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from typing import Final
 
@@ -89,6 +90,8 @@ class Keyring:
         self._api_keys = {key.key_id: key for key in keystore.api_keys}
         self._tenants: dict[str, TenantKeys] = {}
         self._sessions: OrderedDict[tuple[bytes, bytes], SessionKeys] = OrderedDict()
+        # Threads of one worker share the sessions: one must not drop what another has just found.
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"Keyring(primary={self._keystore.primary}, api_keys={len(self._api_keys)})"
@@ -116,16 +119,19 @@ class Keyring:
             UnreadableMessageError: no such service key, or the secret does not open.
         """
         name = (key_id, wrapped)
-        keys = self._sessions.get(name)
-        if keys is not None:
-            self._sessions.move_to_end(name)
-            return keys
+        with self._lock:
+            keys = self._sessions.get(name)
+            if keys is not None:
+                self._sessions.move_to_end(name)
+                return keys
         private_key = self._private_keys.get(key_id)
         if private_key is None:
             raise UnreadableMessageError
-        keys = self._sessions[name] = unwrap_session(private_key, wrapped)
-        if len(self._sessions) > MAX_SESSIONS:
-            self._sessions.popitem(last=False)
+        keys = unwrap_session(private_key, wrapped)
+        with self._lock:
+            self._sessions[name] = keys
+            if len(self._sessions) > MAX_SESSIONS:
+                self._sessions.popitem(last=False)
         return keys
 
 
