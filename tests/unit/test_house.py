@@ -61,7 +61,7 @@ def test_importing_the_client_loads_nothing_that_only_others_need() -> None:
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
 def test_lock_holds_no_address_and_no_path(lock: Path) -> None:
-    """A lock file works with whatever index its user has: it names none, no host and no machine's path."""
+    """A lock file works with any index: it names no index, no host and no machine's path."""
     assert ADDRESS.findall(lock.read_text()) == []
 
 
