@@ -5,7 +5,6 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PACKAGES := caas_tasks worker producer_client gateway caas_cli
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
@@ -33,6 +32,7 @@ lint: $(STAMP) ## Run the linter.
 
 types: $(STAMP) ## Run the type checker, strict.
 	@echo "== types"; $(BIN)/mypy
+	@$(BIN)/mypy $(wildcard tests/typing/*.py benchmarks/*.py) requirements/lock.py
 
 imports: $(STAMP) ## Check that imports go one way.
 	@echo "== imports"; $(BIN)/lint-imports
