@@ -21,6 +21,9 @@ from caas_tasks.errors import ConfigurationError
 MAX_SOCKET_PATH_BYTES: Final = 100
 """Linux takes 107 bytes and macOS 103; a few are left for the server."""
 
+HIDDEN_LOG_TEXT: Final = "Memory overcommit must be enabled"
+"""A warning about saving to disk in the background, which this broker never does."""
+
 _PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9_./+,=@~-]*\Z")
 _LOOPBACK: Final = "127.0.0.1"
 

@@ -77,6 +77,18 @@ def write_changed(path: Path, changes: Mapping[str, str]) -> bool:
     return True
 
 
+def fill_environment(path: Path, *names: str) -> None:
+    """Take settings that the environment lacks from the file, for a part that reads the environment.
+
+    Raises:
+        ConfigurationError: as `read`.
+    """
+    values = read(path)
+    for name in names:
+        if name in values:
+            os.environ.setdefault(name, values[name])
+
+
 def setting(path: Path, name: str) -> str:
     """A setting from the environment, or else from the file.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import sys
@@ -10,7 +11,9 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from caas_cli import client_env
 from caas_cli.exit_codes import CommandError, ExitCode, UsageError
+from caas_cli.home import Home
 from caas_tasks.settings import CaasSettings, load_settings
 
 LOG_FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -55,13 +58,15 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        problem = f"port {port} of {host} cannot be listened on: {error.strerror or 'no such host'}"
+        # The number alone: asyncio and socket add the address to the text, in their own way.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else "no such host"
+        problem = f"port {port} of {host} cannot be listened on: {reason}"
     except OverflowError:
         problem = "a port is a number from 0 to 65535"
     raise CommandError(problem, ExitCode.UNAVAILABLE)
 
 
-def run(host: str | None, port: int | None, listen_fd: int | None) -> int:
+def run(home: Home, host: str | None, port: int | None, listen_fd: int | None) -> int:
     """Serve until SIGTERM or SIGINT, finishing the requests that have begun; the exit code.
 
     Args:
@@ -77,6 +82,7 @@ def run(host: str | None, port: int | None, listen_fd: int | None) -> int:
     from gateway.app import create_app
     from gateway.settings import GatewaySettings
 
+    client_env.fill_environment(home.client_env, client_env.BROKER_URL, client_env.SERVER_KEY)
     application = create_app(load_settings(GatewaySettings))
     listener = listen(*listen_settings(host, port)) if listen_fd is None else _inherited(listen_fd)
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)

@@ -41,15 +41,19 @@ class Log:
         self._stream.write(f"{prefix} {shown}\n")
         self._stream.flush()
 
-    async def copy(self, name: str, pipe: asyncio.StreamReader) -> None:
-        """Write a part's output until it ends."""
+    async def copy(self, name: str, pipe: asyncio.StreamReader, hidden: str = "") -> None:
+        """Write a part's output until it ends, without the lines that hold `hidden`."""
         rest = b""
         while chunk := await pipe.read(CHUNK_BYTES):
             *lines, rest = (rest + chunk).split(b"\n")
             if len(rest) > MAX_LINE_BYTES:
                 lines.append(rest)
                 rest = b""
-            for line in lines:
-                self.line(name, line.decode(errors="replace"))
-        if rest:
-            self.line(name, rest.decode(errors="replace"))
+            self._lines(name, lines, hidden)
+        self._lines(name, [rest], hidden)
+
+    def _lines(self, name: str, lines: list[bytes], hidden: str) -> None:
+        for line in lines:
+            text = line.decode(errors="replace")
+            if not hidden or hidden not in text:
+                self.line(name, text)

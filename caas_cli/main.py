@@ -124,7 +124,7 @@ def gateway_command(
     """Run the HTTP gateway."""
     from caas_cli import gateway_command as gateway
 
-    raise typer.Exit(gateway.run(host, port, listen_fd))
+    raise typer.Exit(gateway.run(Home.from_env(), host, port, listen_fd))
 
 
 @app.command("up", epilog="Example: caas up --port 8080 --workers 2")
@@ -176,7 +176,7 @@ def verify_command(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare data from standard input, or a prompt, with a stored value; exit 1 when it differs."""
+    """Compare data from standard input or a prompt with a stored value; exit 1 when it differs."""
     from caas_cli import requests
 
     with requests.client(Home.from_env()) as client:

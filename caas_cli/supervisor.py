@@ -39,6 +39,7 @@ class Part:
     Attributes:
         stop_order: parts of a lower number have ended before those of a higher one are stopped.
         pass_fds: file descriptors that the child inherits.
+        hidden: lines of its output that hold this text are not shown.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Part:
     environment: dict[str, str] = field(repr=False)
     stop_order: int = 0
     pass_fds: tuple[int, ...] = ()
+    hidden: str = ""
 
 
 class Supervisor:
@@ -112,7 +114,7 @@ class Supervisor:
         )
         self._running[part.name] = process
         self._log.line(SUPERVISOR, f"{part.name} started (pid {process.pid})")
-        copying = asyncio.create_task(self._log.copy(part.name, _output_of(process)))
+        copying = asyncio.create_task(self._log.copy(part.name, _output_of(process), part.hidden))
         try:
             code = await process.wait()
             # What it wrote last. A process that it started and left behind may hold the pipe open.

@@ -102,7 +102,8 @@ def _plan(home: Home, options: UpOptions, listener: socket.socket) -> tuple[Runn
         address = broker.prepare(home)
         broker_url = address.url
         command = broker.command(home, address)
-        parts.append(Part("broker", command, dict(os.environ), stop_order=2))
+        hidden = broker.HIDDEN_LOG_TEXT
+        parts.append(Part("broker", command, dict(os.environ), stop_order=2, hidden=hidden))
     running = Running(
         home=home,
         host=http_probe.reachable(options.host),

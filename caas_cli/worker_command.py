@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Final
 
+from caas_cli import client_env
 from caas_cli.exit_codes import CommandError, ExitCode, UsageError
 from caas_cli.home import Home
 from caas_tasks.names import Lane
@@ -50,6 +51,7 @@ def run(home: Home, options: Sequence[str]) -> int:
     """
     os.environ.setdefault("CAAS_KEYSTORE", str(home.keystore))
     os.environ.setdefault("CAAS_IDENTITY", str(home.identity))
+    client_env.fill_environment(home.client_env, client_env.BROKER_URL)
     from caas_tasks.settings import load_settings
     from worker.settings import WorkerSettings
 
