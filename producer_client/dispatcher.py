@@ -69,6 +69,7 @@ class Dispatcher:
         self._room = threading.Condition(self._lock)
         self._stopped = threading.Event()
         self._work = threading.Event()  # wakes the pump
+        self._pump_rests = False
         self._expecting = threading.Event()  # wakes the reader
         self._waiting = WaitingCalls()
         self._flights: dict[str, Flight] = {}
@@ -210,6 +211,8 @@ class Dispatcher:
         # Noted before the message leaves: its reply may come before `send` returns.
         flight.mark_sent(now)
         self._expecting.set()
+        if self._pump_rests:
+            self._work.set()
         try:
             self._transport.send(flight.message)
         except ServiceUnavailableError:
@@ -221,8 +224,12 @@ class Dispatcher:
 
     def _pump(self) -> None:
         while not self._stopped.is_set():
-            busy = bool(self._flights) or bool(self._waiting)
-            self._work.wait(TICK_S if busy else None)
+            # Said first, looked second: a sender who comes between is seen here or sees it.
+            self._pump_rests = True
+            if self._flights or self._waiting:
+                self._pump_rests = False
+            self._work.wait(None if self._pump_rests else TICK_S)
+            self._pump_rests = False
             self._work.clear()
             self._send_ready()
             with self._send_lock:
@@ -243,6 +250,7 @@ class Dispatcher:
                 self._expecting.clear()
                 if not self._flights and not self._stopped.is_set():
                     self._expecting.wait()
+                    continue  # `close` wakes it too
             try:
                 replies = self._transport.receive(POLL_S)
             except ServiceUnavailableError:
