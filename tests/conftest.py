@@ -1,7 +1,7 @@
-"""Fixtures that several test folders share: a keystore made of known randomness, and a sealed world.
+"""Fixtures that test folders share: a keystore made of known randomness, and a sealed world.
 
-A `World` is a service and a client's session without broker, files or a real clock: `ask` seals items,
-lets the service answer and opens the reply.
+A `World` is a service and a client's session without broker, files or a real clock: `ask` seals
+items, lets the service answer and opens the reply.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def unconnected(connection: Any) -> broker_transport.Channel:
 
 
 def test_transport_is_registered() -> None:
-    """kombu finds the transport by the scheme that addresses are given."""
+    """The transport is found by kombu under the scheme that addresses are given."""
     assert resolve_transport("caasredis") is broker_transport.Transport
     assert broker_transport.Transport.Channel is broker_transport.Channel
 

@@ -131,9 +131,10 @@ def test_json_that_is_no_object_is_refused(raw: bytes) -> None:
 def test_any_bytes_decode_or_are_refused(raw: bytes) -> None:
     """Whatever bytes come, the only exception is the typed one."""
     try:
-        assert isinstance(decode_json_object(raw), dict)
-    except InvalidRequestError as error:
-        assert error.__context__ is None
+        found = decode_json_object(raw)
+    except InvalidRequestError:
+        return
+    assert isinstance(found, dict)
 
 
 JSON_VALUES = st.recursive(

@@ -298,7 +298,7 @@ def test_bad_reference_is_not_echoed(raw: object) -> None:
 
 
 def test_refused_items_hold_no_input() -> None:
-    """The error of a refused item has neither a traceback nor a context, whose frames hold the item."""
+    """A refused item's error has neither traceback nor context, whose frames hold the item."""
     (refused,) = parse_items(Operation.ENCRYPT, [{"userUUID": MARKER, "sensitiveData": MARKER}])
     assert isinstance(refused, RefusedItem)
     assert refused.error.__traceback__ is None

@@ -19,7 +19,7 @@ def test_task_names() -> None:
 
 def test_every_operation_is_a_scope() -> None:
     """A scope is an operation's name, one each."""
-    assert SCOPES == tuple(o.value for o in Operation)
+    assert tuple(o.value for o in Operation) == SCOPES
 
 
 def test_lanes() -> None:

@@ -36,7 +36,7 @@ def test_tcp(url: str, kombu: str, display: str) -> None:
 
 
 def test_tls_checks_the_certificate() -> None:
-    """An address with TLS makes kombu check the certificate and its name; one without asks for none."""
+    """With TLS kombu checks the certificate and its name; without it there is none."""
     assert parse_broker_url("rediss://broker").tls == {
         "ssl_cert_reqs": "required",
         "ssl_check_hostname": True,

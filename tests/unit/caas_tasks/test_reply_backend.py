@@ -126,7 +126,7 @@ def test_unreachable_redis_drops_the_reply(
     inbox: str | None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A worker goes on when Redis is gone; the log has the id and the kind of error, not the reply."""
+    """A worker goes on when Redis is gone; the log has the id and the kind of error alone."""
     gone = fakeredis.FakeServer()
     gone.connected = False
     backend.__dict__["_redis"] = fakeredis.FakeRedis(server=gone)

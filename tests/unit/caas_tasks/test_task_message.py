@@ -27,7 +27,7 @@ def test_body_escapes() -> None:
 
 
 def test_headers_are_those_of_celery() -> None:
-    """Every header that Celery itself would send is there, with the same value but the opaque ones."""
+    """Every header that Celery itself would send is there, the same but for the opaque ones."""
     app = Celery(set_as_current=False)
     theirs = AMQP(app).as_task_v2(ID, TASK, args=(SEALED,), kwargs={}).headers
     ours = task_message.task_headers(TASK, ID)
