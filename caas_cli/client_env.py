@@ -78,7 +78,7 @@ def write_changed(path: Path, changes: Mapping[str, str]) -> bool:
 
 
 def fill_environment(path: Path, *names: str) -> None:
-    """Take settings that the environment lacks from the file, for a part that reads the environment.
+    """Take settings that the environment lacks from the file, for what reads the environment.
 
     Raises:
         ConfigurationError: as `read`.

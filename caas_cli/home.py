@@ -95,7 +95,7 @@ class Home:
         return self.folder / "broker.sock"
 
     def make(self) -> None:
-        """Make the folder, for its owner alone.
+        """Make the folder, for its owner alone; an empty one is made so.
 
         Raises:
             CommandError: it can't be made, or others may enter it.
@@ -103,8 +103,10 @@ class Home:
         problem = ""
         try:
             self.folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+            if not any(self.folder.iterdir()):
+                self.folder.chmod(PRIVATE_FOLDER)
             if self.folder.stat().st_mode & 0o077:
-                problem = "is open to other users: chmod 700"
+                problem = f"is open to other users; chmod 700 {self.folder}"
         except OSError as error:
             problem = f"cannot be made: {error.strerror}"
         if problem:
