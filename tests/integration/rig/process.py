@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import threading
 import time
@@ -90,9 +89,9 @@ class LoggedProcess:
         self._reader.join(deadline_s)
         return code
 
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal to this one process."""
-        self._popen.send_signal(number)
+    def terminate(self) -> None:
+        """Send SIGTERM to this one process."""
+        self._popen.terminate()
 
     def kill(self) -> None:
         """`kill -9`, and wait for the end."""

