@@ -131,7 +131,7 @@ class SessionKeys:
     @classmethod
     def derive(cls, secret: bytes) -> SessionKeys:
         """Both keys from a 32-byte session secret by HKDF-SHA256, no salt."""
-        return cls(AESGCM(_hkdf(secret, _REQUEST_INFO)), AESGCM(_hkdf(secret, _REPLY_INFO)))
+        return cls(AESGCM(_hkdf(secret, _REQUEST_INFO)), AESGCM(reply_key(secret)))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -263,13 +263,23 @@ def open_reply(keys: SessionKeys, task_name: str, message_id: str, sealed: objec
     Raises:
         UnreadableMessageError: not authentic for this session, task and message id.
     """
+    return open_reply_with(keys.reply, task_name, message_id, sealed)
+
+
+def reply_key(secret: bytes) -> bytes:
+    """The reply key of a session secret, for those who open replies later and elsewhere."""
+    return _hkdf(secret, _REPLY_INFO)
+
+
+def open_reply_with(cipher: AESGCM, task_name: str, message_id: str, sealed: object) -> bytes:
+    """As `open_reply`, with the reply key's cipher alone."""
     if not isinstance(sealed, str) or len(sealed) > MAX_REPLY_CHARS:
         raise UnreadableMessageError
     raw = _from_base64(sealed)
     if len(raw) < 1 + NONCE_BYTES + TAG_BYTES or raw[:1] != VERSION:
         raise UnreadableMessageError
     nonce, box = raw[1 : 1 + NONCE_BYTES], raw[1 + NONCE_BYTES :]
-    return _open(keys.reply, nonce, box, _reply_aad(task_name, message_id))
+    return _open(cipher, nonce, box, _reply_aad(task_name, message_id))
 
 
 def _open(cipher: AESGCM, nonce: bytes, box: bytes, associated: bytes) -> bytes:

@@ -3,12 +3,13 @@
 | Redis key                 | type   | written by | read by | lives                              |
 |---------------------------|--------|------------|---------|------------------------------------|
 | `caas:reply:<inbox>`      | list   | worker     | client  | `INBOX_TTL_S` after the last reply |
-| `caas:result:<task id>`   | string | worker     | anyone who knows the id | `RESULT_TTL_S`     |
+| `caas:result:<task id>`   | string | worker     | client  | `RESULT_TTL_S`                     |
 
 A task that names an inbox in `reply_to` gets its reply pushed there, as `<task id>:<sealed reply>`.
 The list keeps it while the client reconnects. One client has one inbox and takes many replies in
-one round trip, with no subscription. A task without an inbox keeps its result under its id, where
-Celery's `AsyncResult` finds it. Only sealed text is ever stored.
+one round trip, with no subscription. A task without an inbox, such as one of the bulk lane, keeps
+its result under its id, where `Client.collect` and Celery's `AsyncResult` find it; that strikes the
+job out of the ledger. Only sealed text is ever stored.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from functools import cached_property
 from typing import Any, Final
 
@@ -25,12 +27,11 @@ from celery.backends.base import BaseBackend
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from caas_tasks.job_ledger import RESULT_PREFIX, JobLedger
 from caas_tasks.redis_url import parse_broker_url
 
 INBOX_PREFIX: Final = "caas:reply:"
-RESULT_PREFIX: Final = "caas:result:"
 INBOX_TTL_S: Final = 60
-RESULT_TTL_S: Final = 24 * 60 * 60
 ID_SEPARATOR: Final = ":"
 
 _INBOX_ID: Final = re.compile(r"[0-9a-f]{32}\Z")
@@ -57,6 +58,11 @@ class ReplyBackend(BaseBackend):
             retry=Retry(NoBackoff(), 1),
             client_name="caas-replies",
         )
+
+    @cached_property
+    def ledger(self) -> JobLedger:
+        """The ledger of the bulk lane's jobs."""
+        return JobLedger(self._redis, time.time)
 
     def store_result(
         self,
@@ -88,16 +94,23 @@ class ReplyBackend(BaseBackend):
         pipe.execute()
 
     def _keep(self, task_id: str, result: Any, state: str) -> None:
-        sealed = result if state == states.SUCCESS and isinstance(result, str) else None
-        meta = json.dumps({"status": state, "result": sealed, "task_id": task_id})
-        self._redis.set(RESULT_PREFIX + task_id, meta, ex=RESULT_TTL_S)
+        # Anything else is a failure of Celery's own: the job stays in the ledger and is retried.
+        if state != states.SUCCESS or not isinstance(result, str):
+            return
+        meta = json.dumps({"status": state, "result": result, "task_id": task_id})
+        self.ledger.finish(task_id, meta)
 
     def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
         raw = self._redis.get(RESULT_PREFIX + task_id)
         if not isinstance(raw, bytes):
             return {"status": states.PENDING, "result": None}
-        meta: dict[str, Any] = json.loads(raw)
-        return meta
+        return decode_result(raw)
 
     def _forget(self, task_id: str) -> None:
         self._redis.delete(RESULT_PREFIX + task_id)
+
+
+def decode_result(raw: bytes) -> dict[str, Any]:
+    """What is stored of a result: `status` and `result`, the sealed reply."""
+    meta: dict[str, Any] = json.loads(raw)
+    return meta

@@ -26,12 +26,17 @@ from caas_tasks.errors import (
 )
 from producer_client.async_client import AsyncClient
 from producer_client.client import Client
+from producer_client.jobs import AsyncJob, Job, JobProgress
 from producer_client.results import BlindIndex, Encrypted, Verification, Wrapped
 
 __all__ = [  # noqa: RUF022 - grouped by what a reader looks for
     # Clients
     "AsyncClient",
     "Client",
+    # Jobs
+    "AsyncJob",
+    "Job",
+    "JobProgress",
     # Results
     "BlindIndex",
     "Encrypted",

@@ -16,6 +16,7 @@ from producer_client import wire
 from producer_client.base import BaseClient
 from producer_client.calls import TaskCall
 from producer_client.flights import read_item
+from producer_client.jobs import AsyncJob, collect_async, in_thread
 from producer_client.many import MAX_OUTSTANDING_PORTIONS, Portion, encrypt_portions
 from producer_client.results import BlindIndex, Encrypted, Verification, Wrapped
 
@@ -172,6 +173,38 @@ class AsyncClient(BaseClient):
         if on_progress is not None:
             on_progress(len(results))
 
+    async def submit_encrypt_many(self, pairs: Iterable[tuple[str | UUID, str]]) -> AsyncJob:
+        """Put `encrypt` for many pairs on the bulk lane, to be collected later, within a day.
+
+        Nothing is lost when a worker or the broker dies, if the broker keeps its data.
+
+        Raises:
+            InvalidRequestError: no pairs, or one that is not a UUID and a text.
+            PayloadTooLargeError: more than a job may have; split it.
+            ServiceUnavailableError: the job could not be written down, no part of it.
+        """
+        handle, messages = await in_thread(lambda: self._prepare_job(pairs))
+        await in_thread(lambda: self._jobs.enter(messages))
+        return AsyncJob(self._jobs, handle.to_text(), self._timeout_s)
+
+    async def collect(
+        self, handle: str, *, timeout_s: float | None = None
+    ) -> list[Encrypted | ServiceError]:
+        """The results of a job, from any process; may be called again while they are kept.
+
+        Args:
+            handle: a job's `handle`.
+
+        Returns:
+            Results in the order of the pairs, a failed item in its place as an error object.
+
+        Raises:
+            RequestTimeoutError: the job is not done yet.
+            InvalidRequestError: not a handle, or the job was cancelled or is over a day old.
+            ServiceError: what the job as a whole was refused with.
+        """
+        return await collect_async(self._jobs, handle, self._deadline(timeout_s))
+
     async def request_items(
         self,
         operation: Operation,
@@ -236,7 +269,7 @@ class AsyncClient(BaseClient):
 
     async def close(self) -> None:
         """Close connections; calls under way fail. The client can't be used again."""
-        await asyncio.get_running_loop().run_in_executor(None, self._dispatcher.close)
+        await in_thread(self._dispatcher.close)
 
     async def __aenter__(self) -> Self:
         return self

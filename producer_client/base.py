@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any, Final, Self
+from uuid import UUID
 
 from caas_tasks.encoding import encode_json
 from caas_tasks.envelope import ServicePublicKey
@@ -19,9 +21,11 @@ from caas_tasks.settings import load_settings
 from producer_client import wire
 from producer_client.dispatcher import Dispatcher
 from producer_client.flights import read_item
+from producer_client.job_handle import JobHandle
+from producer_client.jobs import prepare
 from producer_client.redis_transport import RedisTransport
 from producer_client.settings import DEFAULT_TIMEOUT_S, ClientSettings
-from producer_client.transport import Transport
+from producer_client.transport import JobStore, OutgoingMessage, Transport
 
 MAX_TIMEOUT_S: Final = 3_600.0
 
@@ -59,7 +63,9 @@ class BaseClient:
         public_key = ServicePublicKey.from_text(server_key)
         self._timeout_s = _checked_timeout_s(timeout_s)
         self._api_key = None if api_key is None else _checked_api_key(api_key)
-        self._dispatcher = Dispatcher(transport or RedisTransport(broker_url), public_key)
+        self._server_key = public_key
+        self._transport: Transport = transport or RedisTransport(broker_url)
+        self._dispatcher = Dispatcher(self._transport, public_key)
 
     @classmethod
     def from_env(cls) -> Self:
@@ -78,6 +84,15 @@ class BaseClient:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(timeout_s={self._timeout_s})"
+
+    @property
+    def _jobs(self) -> JobStore:
+        return self._transport.jobs
+
+    def _prepare_job(
+        self, pairs: Iterable[tuple[str | UUID, str]]
+    ) -> tuple[JobHandle, list[OutgoingMessage]]:
+        return prepare(self._server_key, self._key(None), pairs)
 
     def _key(self, api_key: str | None) -> str:
         if api_key is not None:

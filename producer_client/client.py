@@ -15,6 +15,7 @@ from producer_client import wire
 from producer_client.base import BaseClient
 from producer_client.calls import ThreadCall
 from producer_client.flights import read_item
+from producer_client.jobs import Job, collect
 from producer_client.many import MAX_OUTSTANDING_PORTIONS, Portion, encrypt_portions
 from producer_client.results import BlindIndex, Encrypted, Verification, Wrapped
 
@@ -169,6 +170,38 @@ class Client(BaseClient):
         results.extend(portion.settle(answers))
         if on_progress is not None:
             on_progress(len(results))
+
+    def submit_encrypt_many(self, pairs: Iterable[tuple[str | UUID, str]]) -> Job:
+        """Put `encrypt` for many pairs on the bulk lane, to be collected later, within a day.
+
+        Nothing is lost when a worker or the broker dies, if the broker keeps its data.
+
+        Raises:
+            InvalidRequestError: no pairs, or one that is not a UUID and a text.
+            PayloadTooLargeError: more than a job may have; split it.
+            ServiceUnavailableError: the job could not be written down, no part of it.
+        """
+        handle, messages = self._prepare_job(pairs)
+        self._jobs.enter(messages)
+        return Job(self._jobs, handle.to_text(), self._timeout_s)
+
+    def collect(
+        self, handle: str, *, timeout_s: float | None = None
+    ) -> list[Encrypted | ServiceError]:
+        """The results of a job, from any process; may be called again while they are kept.
+
+        Args:
+            handle: a job's `handle`.
+
+        Returns:
+            Results in the order of the pairs, a failed item in its place as an error object.
+
+        Raises:
+            RequestTimeoutError: the job is not done yet.
+            InvalidRequestError: not a handle, or the job was cancelled or is over a day old.
+            ServiceError: what the job as a whole was refused with.
+        """
+        return collect(self._jobs, handle, self._deadline(timeout_s))
 
     def request_items(
         self,

@@ -54,8 +54,8 @@ class Flight:
         """The broker did not take it."""
         self.due_at = now + RETRY_SEND_S
 
-    def read(self, sealed: str) -> dict[str, Any] | ServiceError:
-        """The reply's body, or the error that the whole message was answered with.
+    def read(self, sealed: str) -> list[Answer] | ServiceError:
+        """The reply's answers, or the error that the whole message was answered with.
 
         Raises:
             UnreadableMessageError: the reply is not authentic; it says nothing about the request.
@@ -65,17 +65,12 @@ class Flight:
         payload = open_reply(
             self.session.keys, self.message.operation.task_name, self.message.message_id, sealed
         )
-        body: dict[str, Any] = json.loads(payload)
-        error = body.get(Field.ERROR)
-        return body if error is None else _error(error)
+        return read_answers(json.loads(payload))
 
-    def deliver(self, body: dict[str, Any] | ServiceError) -> list[Call]:
+    def deliver(self, answers: list[Answer] | ServiceError) -> list[Call]:
         """Give each waiting call its answers; the calls to wake."""
-        answers = body if isinstance(body, ServiceError) else body.get(Field.ITEMS)
         total = sum(len(call.encoded) for call in self.order)
-        if not isinstance(answers, ServiceError) and (
-            not isinstance(answers, list) or len(answers) != total
-        ):
+        if isinstance(answers, list) and len(answers) != total:
             answers = InternalError("The worker's answer is not of the expected form.")
         start = 0
         for call in self.order:
@@ -84,6 +79,17 @@ class Flight:
                 call.outcome = answers if isinstance(answers, ServiceError) else answers[start:end]
             start = end
         return [call for call in self.order if call in self.calls]
+
+
+def read_answers(body: dict[str, Any]) -> list[Answer] | ServiceError:
+    """The answers of an opened reply, or the error that the whole message was answered with."""
+    error = body.get(Field.ERROR)
+    if error is not None:
+        return _error(error)
+    answers = body.get(Field.ITEMS)
+    if isinstance(answers, list):
+        return answers
+    return InternalError("The worker's answer is not of the expected form.")
 
 
 def read_item(answer: Answer) -> Answer | ServiceError:

@@ -43,6 +43,10 @@ class Portion:
         else:
             self._places.append(None)
 
+    def first_error(self) -> ServiceError | None:
+        """The first pair's error that can't be sent, or None."""
+        return next((place for place in self._places if place is not None), None)
+
     def __len__(self) -> int:
         return len(self._places)
 
@@ -57,7 +61,7 @@ class Portion:
         if isinstance(answers, ServiceError):
             return [place or answers for place in self._places]
         remaining = iter(answers)
-        return [place or _result(next(remaining)) for place in self._places]
+        return [place or read_result(next(remaining)) for place in self._places]
 
 
 def encrypt_portions(pairs: Iterable[tuple[str | UUID, str]]) -> Iterator[Portion]:
@@ -82,6 +86,7 @@ def _item(pair: object) -> wire.WireItem:
     return wire.encrypt_item(pair[0], pair[1])
 
 
-def _result(answer: wire.Answer) -> Encrypted | ServiceError:
+def read_result(answer: wire.Answer) -> Encrypted | ServiceError:
+    """One item's result, or the error in its place."""
     read = read_item(answer)
     return read if isinstance(read, ServiceError) else wire.read_encrypted(read)

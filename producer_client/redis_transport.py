@@ -11,24 +11,14 @@ import uuid
 from typing import Any, Final
 
 import redis
-from kombu import Connection
 
 from caas_tasks.broker_transport import NO_RETRY
-from caas_tasks.celery_app import TRANSPORT_OPTIONS
 from caas_tasks.errors import ServiceUnavailableError
 from caas_tasks.redis_url import parse_broker_url
 from caas_tasks.reply_backend import ID_SEPARATOR, INBOX_PREFIX
-from caas_tasks.task_message import (
-    CONTENT_ENCODING,
-    CONTENT_TYPE,
-    task_body,
-    task_headers,
-    task_properties,
-)
-from producer_client.transport import MAX_SEND_S, IncomingReply, OutgoingMessage
-
-SOCKET_TIMEOUT_S: Final = MAX_SEND_S / 2
-"""How long connecting, or one exchange, may take before the connection counts as lost."""
+from producer_client.job_store import RedisJobStore
+from producer_client.publisher import SOCKET_TIMEOUT_S, Publisher
+from producer_client.transport import IncomingReply, JobStore, OutgoingMessage
 
 MAX_REPLIES: Final = 256
 """Replies taken in one round trip."""
@@ -37,55 +27,16 @@ MAX_REPLIES: Final = 256
 class RedisTransport:
     """Sends to and receives from a Redis or Valkey broker. Connects when first used."""
 
+    jobs: JobStore
+    _replies: Any
+
     def __init__(self, broker_url: str) -> None:
         self._url = parse_broker_url(broker_url)
-        self._start()
-
-    def _start(self) -> None:
-        self._inbox = uuid.uuid4().hex
-        self._broker = self._connection()
-        self._errors = (*self._broker.connection_errors, *self._broker.channel_errors, OSError)
-        self._channel: Any = None
-        self._replies: Any = None
-
-    def _connection(self) -> Any:
-        options = {
-            **TRANSPORT_OPTIONS,
-            "socket_timeout": SOCKET_TIMEOUT_S,
-            "socket_connect_timeout": SOCKET_TIMEOUT_S,
-        }
-        return Connection(self._url.kombu, ssl=self._url.tls or False, transport_options=options)
+        self.reset_after_fork()
 
     def send(self, message: OutgoingMessage) -> None:
-        """Publish a Celery task message on the lane."""
-        try:
-            if self._channel is None:
-                # Without this, kombu sleeps for two seconds between two tries.
-                self._broker.ensure_connection(
-                    max_retries=1,
-                    interval_start=0,
-                    interval_step=0,
-                    reraise_as_library_errors=False,
-                )
-                self._channel = self._broker.channel()
-            prepared = self._channel.prepare_message(
-                task_body(message.sealed),
-                content_type=CONTENT_TYPE,
-                content_encoding=CONTENT_ENCODING,
-                headers=task_headers(message.operation.task_name, message.message_id),
-                properties=task_properties(message.message_id, self._inbox),
-            )
-            self._channel.basic_publish(prepared, exchange="", routing_key=message.lane.value)
-        except self._errors:
-            self._drop_channel()
-        else:
-            return
-        raise ServiceUnavailableError
-
-    def _drop_channel(self) -> None:
-        self._channel = None
-        self._broker.release()
-        self._broker = self._connection()
+        """Publish a Celery task message whose reply comes to this client's inbox."""
+        self._publisher.send(message, self._inbox)
 
     def receive(self, timeout_s: float) -> list[IncomingReply]:
         """Take the replies that have come, waiting for the first."""
@@ -130,13 +81,17 @@ class RedisTransport:
             connection.disconnect()
 
     def close(self) -> None:
-        """Close both connections."""
+        """Close all connections."""
         self._drop_replies()
-        self._drop_channel()
+        self._publisher.close()
+        self.jobs.close()
 
     def reset_after_fork(self) -> None:
-        """Take a new inbox and new connections; redis-py leaves those of another process alone."""
-        self._start()
+        """Take a new inbox and new connections; redis-py leaves another process's alone."""
+        self._inbox = uuid.uuid4().hex
+        self._replies = None
+        self._publisher = Publisher(self._url)
+        self.jobs = RedisJobStore(self._url)
 
 
 def _split(raw: bytes) -> IncomingReply:

@@ -43,6 +43,7 @@ class InMemoryService:
     Attributes:
         api_key: a key with every scope.
         server_key: the service's public key, as text.
+        jobs: the bulk lane's jobs, done as soon as they are submitted.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class InMemoryService:
         self._service = Service(lambda: self._keyring, lambda: _now_s() * 1_000, os.urandom)
         self._is_down = False
         self._is_silent = False
+        self.jobs = _MemoryJobs(self)
         self.server_key = change.public_key(self._keystore).to_text()
         self.api_key = self.add_api_key()
 
@@ -152,11 +154,50 @@ class InMemoryService:
         return IncomingReply(message.message_id, sealed)
 
 
+class _MemoryJobs:
+    """Does jobs when they are submitted, or when they are asked for after a `silence`."""
+
+    def __init__(self, service: InMemoryService) -> None:
+        self._service = service
+        self._open: dict[str, OutgoingMessage] = {}
+        self._results: dict[str, str] = {}
+
+    def enter(self, messages: Sequence[OutgoingMessage]) -> None:
+        self._open.update({message.message_id: message for message in messages})
+        self._work()
+
+    def results(self, job_ids: Sequence[str]) -> list[str | None]:
+        self._work()
+        return [self._results.get(job_id) for job_id in job_ids]
+
+    def count_results(self, job_ids: Sequence[str]) -> int:
+        return sum(result is not None for result in self.results(job_ids))
+
+    def count_open(self, job_ids: Sequence[str]) -> int:
+        return sum(job_id in self._open for job_id in job_ids)
+
+    def cancel(self, job_ids: Sequence[str]) -> None:
+        for job_id in job_ids:
+            self._open.pop(job_id, None)
+            self._results.pop(job_id, None)
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def _work(self) -> None:
+        for job_id, message in list(self._open.items()):
+            reply = self._service.take(message)
+            if reply is not None:
+                self._results[job_id] = reply.sealed
+                self._open.pop(job_id, None)
+
+
 class _MemoryTransport:
     """Hands messages to the service in the sender's thread."""
 
     def __init__(self, service: InMemoryService) -> None:
         self._service = service
+        self.jobs = service.jobs
         self.reset_after_fork()
 
     def send(self, message: OutgoingMessage) -> None:

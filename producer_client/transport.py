@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -29,8 +30,32 @@ class IncomingReply:
     sealed: str = field(repr=False)
 
 
+class JobStore(Protocol):
+    """Keeps bulk jobs and their results. Thread-safe; raises ServiceUnavailableError."""
+
+    def enter(self, messages: Sequence[OutgoingMessage]) -> None:
+        """Take jobs, all or none."""
+
+    def results(self, job_ids: Sequence[str]) -> list[str | None]:
+        """The sealed results, None where there is none yet."""
+
+    def count_results(self, job_ids: Sequence[str]) -> int:
+        """How many have a result."""
+
+    def count_open(self, job_ids: Sequence[str]) -> int:
+        """How many are still to be done."""
+
+    def cancel(self, job_ids: Sequence[str]) -> None:
+        """Take jobs back and drop their results."""
+
+    def close(self) -> None:
+        """Close connections."""
+
+
 class Transport(Protocol):
     """Carries messages and replies. One thread sends at a time, one other thread receives."""
+
+    jobs: JobStore
 
     def send(self, message: OutgoingMessage) -> None:
         """Put a message on its lane.

@@ -16,6 +16,7 @@ from celery.signals import celeryd_init, setup_logging, worker_process_init
 from caas_tasks.celery_app import create_app
 from caas_tasks.errors import ConfigurationError
 from caas_tasks.settings import load_settings
+from worker import bulk
 from worker.runtime import RUNTIME
 from worker.settings import WorkerSettings
 from worker.tasks import register
@@ -39,6 +40,7 @@ def build() -> Celery:
     except ConfigurationError as error:
         _fail(error)
     register(celery_app, RUNTIME)
+    bulk.connect(celery_app)
     _connect_signals(settings)
     return celery_app
 

@@ -7,6 +7,7 @@ from typing import Any
 from celery import Celery, Task
 
 from caas_tasks.names import Operation
+from worker import bulk
 from worker.runtime import Runtime
 
 
@@ -20,5 +21,6 @@ def _register(app: Celery, runtime: Runtime, operation: Operation) -> None:
     # Any arguments are taken: a malformed message is answered like any that can't be opened.
     @app.task(name=operation.task_name, bind=True, typing=False)
     def run(task: Task, *args: Any, **_unknown: Any) -> str:
+        bulk.claim(task)
         sealed = args[0] if len(args) == 1 else None
         return runtime.service.answer(operation, task.request.id or "", sealed)
