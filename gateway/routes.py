@@ -6,6 +6,7 @@ ASGI applications, since this is the path that every call takes.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
@@ -80,7 +81,7 @@ class ClientSlot:
         return self.client
 
 
-class _Endpoint:
+class _Endpoint(ABC):
     """Turns every typed error into a problem; subclasses give the answer."""
 
     limit_bytes: int
@@ -107,10 +108,11 @@ class _Endpoint:
         if query:
             raise InvalidRequestError("This path takes no query.")
 
+    @abstractmethod
     async def _answer(
         self, scope: Scope, api_key: str, body: dict[str, Any]
     ) -> tuple[_Answer, list[tuple[bytes, bytes]]]:
-        raise NotImplementedError
+        """The answer to a request whose head, body and key were read, and further headers."""
 
 
 class SingleEndpoint(_Endpoint):
