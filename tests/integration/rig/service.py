@@ -62,6 +62,10 @@ class UpProcess:
         """`kill -9` of one part."""
         os.kill(self.pids()[part], signal.SIGKILL)
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the supervisor alone."""
+        os.kill(self.process.pid, number)
+
     def keystore(self) -> Keystore:
         """The keystore as it stands on disk."""
         identities = file.load_identities(self.home / "identity.txt")
