@@ -27,7 +27,7 @@ def default_options(log_level: str) -> list[str]:
     return [
         "--pool=solo",
         "--concurrency=1",
-        f"--queues={Lane.FAST.value}",
+        f"--queues={Lane.FAST.value},{Lane.BULK.value}",
         # A message taken and not yet run would be lost if the worker died: take one at a time.
         "--prefetch-multiplier=1",
         "--without-gossip",
