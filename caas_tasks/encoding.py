@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any, Final
 
+from pydantic_core import to_json
+
 from caas_tasks.errors import InvalidRequestError
 
 UUID_PATTERN: Final = (
@@ -51,9 +53,6 @@ def _no_constant(_name: str) -> Any:
 
 
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
-_ENCODER: Final = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False
-)
 
 
 def decode_json_object(raw: bytes) -> dict[str, Any]:
@@ -77,13 +76,14 @@ def decode_json_object(raw: bytes) -> dict[str, Any]:
 
 
 def encode_json(value: object) -> bytes:
-    """The compact UTF-8 JSON of `value`.
+    """The compact UTF-8 JSON of `value`; NaN and Infinity, which JSON does not have, become null.
 
     Raises:
-        InvalidRequestError: a text holds a lone surrogate, which UTF-8 cannot carry.
+        InvalidRequestError: a text holds a lone surrogate, which UTF-8 cannot carry, or the value
+            holds something that has no JSON form.
     """
     try:
-        return _ENCODER.encode(value).encode()
-    except UnicodeEncodeError:
+        return to_json(value, inf_nan_mode="null")
+    except (ValueError, RecursionError):  # pydantic's own error is a ValueError
         pass
-    raise InvalidRequestError("A text is not valid Unicode.")
+    raise InvalidRequestError("A text is not valid Unicode, or a value has no JSON form.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -43,7 +43,7 @@ class Call:
             raise PayloadTooLargeError(f"A request has at most {MAX_ITEMS} items.")
         self.operation = operation
         self.api_key = api_key
-        self.encoded = [_encode(item) for item in items]
+        self.encoded = [encode_json(item) for item in items]
         self.size_bytes = sum(map(len, self.encoded)) + len(self.encoded)
         if self.size_bytes > MAX_PAYLOAD_BYTES - PAYLOAD_RESERVE_BYTES:
             raise PayloadTooLargeError(f"A message is at most {MAX_PAYLOAD_BYTES} bytes.")
@@ -52,8 +52,13 @@ class Call:
         self.flight: Flight | None = None
 
     def wake(self) -> None:
-        """Called once, from any thread, when `outcome` is set."""
+        """Called once when `outcome` is set: from any thread, or on `loop` where there is one."""
         raise TypeError("a Call is used through its subclasses")
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that its waiter runs on, or None for a thread."""
+        return None
 
     def result(self) -> list[Answer]:
         """The answers.
@@ -64,14 +69,6 @@ class Call:
         if isinstance(self.outcome, ServiceError):
             raise self.outcome
         return self.outcome or []
-
-
-def _encode(item: WireItem) -> bytes:
-    try:
-        return encode_json(item)
-    except (TypeError, ValueError, RecursionError):
-        pass
-    raise InvalidRequestError("An item holds something that JSON cannot.")
 
 
 class ThreadCall(Call):
@@ -108,20 +105,39 @@ class TaskCall(Call):
         self._loop = asyncio.get_running_loop()
         self._future: asyncio.Future[None] = self._loop.create_future()
 
-    def wake(self) -> None:
-        """Let the waiting task go on."""
-        with suppress(RuntimeError):  # the loop was closed under its waiter: nobody to wake
-            self._loop.call_soon_threadsafe(self._resolve)
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that its waiter runs on."""
+        return self._loop
 
-    def _resolve(self) -> None:
+    def wake(self) -> None:
+        """Let the waiting task go on; called on its loop."""
         if not self._future.done():
             self._future.set_result(None)
 
     async def wait(self, timeout_s: float) -> bool:
         """Whether the outcome came within `timeout_s`."""
-        timer = self._loop.call_later(max(0.0, timeout_s), self._resolve)
+        timer = self._loop.call_later(max(0.0, timeout_s), self.wake)
         try:
             await self._future
         finally:
             timer.cancel()
         return self.outcome is not None
+
+
+def wake(calls: Iterable[Call]) -> None:
+    """Wake the waiters of some calls; one hand-over a loop, however many of its tasks wait."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Call]] = {}
+    for call in calls:
+        if call.loop is None:
+            call.wake()
+        else:
+            by_loop.setdefault(call.loop, []).append(call)
+    for loop, its_calls in by_loop.items():
+        with suppress(RuntimeError):  # the loop was closed under its waiters: nobody to wake
+            loop.call_soon_threadsafe(_wake_each, its_calls)
+
+
+def _wake_each(calls: list[Call]) -> None:
+    for call in calls:
+        call.wake()

@@ -27,7 +27,7 @@ from caas_tasks.errors import (
     UnreadableMessageError,
 )
 from caas_tasks.names import Lane
-from producer_client.calls import Call
+from producer_client.calls import Call, wake
 from producer_client.flights import Flight, payload
 from producer_client.sessions import SessionSource
 from producer_client.transport import MAX_SEND_S, IncomingReply, OutgoingMessage, Transport
@@ -44,6 +44,9 @@ POLL_S: Final = 1.0
 
 TICK_S: Final = 0.05
 """How often the pump looks for overdue messages while some are in flight."""
+
+RESTING_TICKS: Final = 40
+"""Ticks without anything to do after which the pump rests: waking it would cost each lone call."""
 
 _BACKOFF_S: Final = (0.02, 0.05, 0.1, 0.2, 0.5)
 
@@ -109,7 +112,7 @@ class Dispatcher:
         can_wait = may_block and call.deadline - time.monotonic() > MAX_SEND_S
         if can_wait and not self._send_failed:
             self._send_ready()
-        else:
+        elif not self._work.is_set():  # looking costs a tenth of setting
             self._work.set()
         return True
 
@@ -148,7 +151,7 @@ class Dispatcher:
                 call.outcome = error
             self._room.notify_all()
             threads = list(self._threads)
-        _wake(calls)
+        wake(calls)
         for event in (self._stopped, self._work, self._expecting):
             event.set()
         self._transport.interrupt()
@@ -223,22 +226,28 @@ class Dispatcher:
             self._send_failed = False
 
     def _pump(self) -> None:
+        idle_ticks = 0
         while not self._stopped.is_set():
             # Said first, looked second: a sender who comes between is seen here or sees it.
-            self._pump_rests = True
+            self._pump_rests = idle_ticks >= RESTING_TICKS
             if self._flights or self._waiting:
-                self._pump_rests = False
+                self._pump_rests, idle_ticks = False, 0
             self._work.wait(None if self._pump_rests else TICK_S)
             self._pump_rests = False
             self._work.clear()
-            self._send_ready()
+            idle_ticks += 1
             with self._send_lock:
                 for flight in self._overdue():
                     self._send(flight)
+            # Afterwards: a caller who met the lock above taken has left its call to this thread.
+            self._send_ready()
 
     def _overdue(self) -> list[Flight]:
         now = time.monotonic()
         with self._lock:
+            for flight in list(self._flights.values()):
+                if flight.deadline <= now:  # a caller may have left without giving up, as by Ctrl-C
+                    del self._flights[flight.message.message_id]
             return [flight for flight in self._flights.values() if flight.due_at <= now]
 
     def _read(self) -> None:
@@ -276,7 +285,7 @@ class Dispatcher:
                 if self._flights.pop(reply.message_id, None) is None:
                     continue
                 calls = flight.deliver(body)
-            _wake(calls)
+            wake(calls)
         self._send_ready()
 
     def _start_threads(self) -> None:
@@ -284,11 +293,6 @@ class Dispatcher:
             thread = threading.Thread(target=target, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
-
-
-def _wake(calls: Iterable[Call]) -> None:
-    for call in calls:
-        call.wake()
 
 
 _DISPATCHERS: Final[weakref.WeakSet[Dispatcher]] = weakref.WeakSet()

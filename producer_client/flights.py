@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
+
+from pydantic_core import from_json
 
 from caas_tasks.encoding import encode_json
 from caas_tasks.envelope import UNREADABLE_REPLY, ClientSession, open_reply
@@ -27,17 +28,19 @@ class Flight:
 
     Attributes:
         calls: those still waiting; a call that gave up is taken out.
+        deadline: the latest of theirs; after it the message is not sent again.
         due_at: monotonic seconds at which the message is sent again.
         sent_at: when it was last sent.
     """
 
-    __slots__ = ("_wait_s", "calls", "due_at", "message", "order", "sent_at", "session")
+    __slots__ = ("_wait_s", "calls", "deadline", "due_at", "message", "order", "sent_at", "session")
 
     def __init__(self, message: OutgoingMessage, session: ClientSession, calls: list[Call]) -> None:
         self.message = message
         self.session = session
         self.order = calls
         self.calls = set(calls)
+        self.deadline = max(call.deadline for call in calls)
         self.sent_at = 0.0
         self.due_at = float("inf")
         self._wait_s = FIRST_RESEND_S
@@ -53,6 +56,7 @@ class Flight:
     def mark_unsent(self, now: float) -> None:
         """The broker did not take it."""
         self.due_at = now + RETRY_SEND_S
+        self._wait_s = FIRST_RESEND_S
 
     def read(self, sealed: str) -> list[Answer] | ServiceError:
         """The reply's answers, or the error that the whole message was answered with.
@@ -65,7 +69,7 @@ class Flight:
         payload = open_reply(
             self.session.keys, self.message.operation.task_name, self.message.message_id, sealed
         )
-        return read_answers(json.loads(payload))
+        return read_answers(from_json(payload))
 
     def deliver(self, answers: list[Answer] | ServiceError) -> list[Call]:
         """Give each waiting call its answers; the calls to wake."""
@@ -81,14 +85,15 @@ class Flight:
         return [call for call in self.order if call in self.calls]
 
 
-def read_answers(body: dict[str, Any]) -> list[Answer] | ServiceError:
+def read_answers(body: object) -> list[Answer] | ServiceError:
     """The answers of an opened reply, or the error that the whole message was answered with."""
-    error = body.get(Field.ERROR)
-    if error is not None:
-        return _error(error)
-    answers = body.get(Field.ITEMS)
-    if isinstance(answers, list):
-        return answers
+    if isinstance(body, dict):
+        error = body.get(Field.ERROR)
+        if error is not None:
+            return _error(error)
+        answers = body.get(Field.ITEMS)
+        if isinstance(answers, list) and all(isinstance(answer, dict) for answer in answers):
+            return answers
     return InternalError("The worker's answer is not of the expected form.")
 
 
