@@ -159,7 +159,7 @@ def test_lone_surrogate_cannot_be_encoded() -> None:
     """A lone surrogate is refused without showing the text around it."""
     with pytest.raises(InvalidRequestError) as caught:
         encode_json({"a": MARKER + "\ud800"})
-    assert str(caught.value) == "A text is not valid Unicode."
+    assert str(caught.value) == "A text is not valid Unicode, or a value has no JSON form."
     assert caught.value.__context__ is None
 
 
