@@ -135,12 +135,15 @@ class AsyncClient(BaseClient):
         end = None if timeout_s is None else self._deadline(timeout_s)
         results: list[Encrypted | ServiceError] = []
         under_way: deque[tuple[Portion, TaskCall | ServiceError | None]] = deque()
-        for portion in encrypt_portions(pairs):
-            under_way.append((portion, await self._start(portion, end)))
-            if len(under_way) == MAX_OUTSTANDING_PORTIONS:
+        try:
+            for portion in encrypt_portions(pairs):
+                under_way.append((portion, await self._start(portion, end)))
+                if len(under_way) == MAX_OUTSTANDING_PORTIONS:
+                    await self._finish(*under_way.popleft(), results, on_progress)
+            while under_way:
                 await self._finish(*under_way.popleft(), results, on_progress)
-        while under_way:
-            await self._finish(*under_way.popleft(), results, on_progress)
+        finally:
+            self._abandon(call for _, call in under_way)
         return results
 
     async def _start(self, portion: Portion, end: float | None) -> TaskCall | ServiceError | None:
@@ -227,9 +230,12 @@ class AsyncClient(BaseClient):
         deadline = self._deadline(timeout_s)
         key = self._key(api_key)
         calls = [TaskCall(operation, key, portion, deadline) for portion in wire.portions(items)]
-        for call in calls:
-            await self._submit(call)
-        return [read_item(answer) for call in calls for answer in await self._wait(call)]
+        try:
+            for call in calls:
+                await self._submit(call)
+            return [read_item(answer) for call in calls for answer in await self._wait(call)]
+        finally:
+            self._abandon(calls)
 
     async def ping(self, *, timeout_s: float | None = None) -> None:
         """Go all the way: broker, a worker, and keys that fit.

@@ -19,6 +19,7 @@ from caas_tasks.limits import MAX_API_KEY_CHARS
 from caas_tasks.names import Operation
 from caas_tasks.settings import load_settings
 from producer_client import wire
+from producer_client.calls import Call
 from producer_client.dispatcher import Dispatcher
 from producer_client.flights import read_item
 from producer_client.job_handle import JobHandle
@@ -104,6 +105,12 @@ class BaseClient:
     def _deadline(self, timeout_s: float | None) -> float:
         wait_s = self._timeout_s if timeout_s is None else _checked_timeout_s(timeout_s)
         return time.monotonic() + wait_s
+
+    def _abandon(self, calls: Iterable[Call | ServiceError | None]) -> None:
+        """Free the places of those calls that nobody will wait for any more."""
+        for call in calls:
+            if isinstance(call, Call):
+                self._dispatcher.give_up(call)
 
     @staticmethod
     def _only(answers: list[wire.Answer]) -> Any:

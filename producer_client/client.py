@@ -133,12 +133,15 @@ class Client(BaseClient):
         end = None if timeout_s is None else self._deadline(timeout_s)
         results: list[Encrypted | ServiceError] = []
         under_way: deque[tuple[Portion, ThreadCall | ServiceError | None]] = deque()
-        for portion in encrypt_portions(pairs):
-            under_way.append((portion, self._start(portion, end)))
-            if len(under_way) == MAX_OUTSTANDING_PORTIONS:
+        try:
+            for portion in encrypt_portions(pairs):
+                under_way.append((portion, self._start(portion, end)))
+                if len(under_way) == MAX_OUTSTANDING_PORTIONS:
+                    self._finish(*under_way.popleft(), results, on_progress)
+            while under_way:
                 self._finish(*under_way.popleft(), results, on_progress)
-        while under_way:
-            self._finish(*under_way.popleft(), results, on_progress)
+        finally:
+            self._abandon(call for _, call in under_way)
         return results
 
     def _start(self, portion: Portion, end: float | None) -> ThreadCall | ServiceError | None:
@@ -225,9 +228,12 @@ class Client(BaseClient):
         deadline = self._deadline(timeout_s)
         key = self._key(api_key)
         calls = [ThreadCall(operation, key, portion, deadline) for portion in wire.portions(items)]
-        for call in calls:
-            self._dispatcher.submit(call, may_block=True)
-        return [read_item(answer) for call in calls for answer in self._wait(call)]
+        try:
+            for call in calls:
+                self._dispatcher.submit(call, may_block=True)
+            return [read_item(answer) for call in calls for answer in self._wait(call)]
+        finally:
+            self._abandon(calls)
 
     def ping(self, *, timeout_s: float | None = None) -> None:
         """Go all the way: broker, a worker, and keys that fit.

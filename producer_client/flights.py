@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 
 from pydantic_core import from_json
@@ -69,7 +70,7 @@ class Flight:
         payload = open_reply(
             self.session.keys, self.message.operation.task_name, self.message.message_id, sealed
         )
-        return read_answers(from_json(payload))
+        return read_answers(payload)
 
     def deliver(self, answers: list[Answer] | ServiceError) -> list[Call]:
         """Give each waiting call its answers; the calls to wake."""
@@ -85,8 +86,11 @@ class Flight:
         return [call for call in self.order if call in self.calls]
 
 
-def read_answers(body: object) -> list[Answer] | ServiceError:
+def read_answers(payload: bytes) -> list[Answer] | ServiceError:
     """The answers of an opened reply, or the error that the whole message was answered with."""
+    body: object = None
+    with suppress(ValueError):
+        body = from_json(payload)
     if isinstance(body, dict):
         error = body.get(Field.ERROR)
         if error is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -113,8 +112,8 @@ def read(handle: JobHandle, sealed_results: Sequence[str]) -> Results:
     for name, sealed in zip(handle.message_ids(), sealed_results, strict=True):
         if sealed == UNREADABLE_REPLY:
             raise UnreadableMessageError
-        body = json.loads(open_reply_with(cipher, Operation.ENCRYPT.task_name, name, sealed))
-        answers = read_answers(body)
+        payload = open_reply_with(cipher, Operation.ENCRYPT.task_name, name, sealed)
+        answers = read_answers(payload)
         if isinstance(answers, ServiceError):
             raise answers
         results.extend(map(read_result, answers))

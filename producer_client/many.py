@@ -9,10 +9,12 @@ from uuid import UUID
 
 from caas_tasks.errors import (
     ForbiddenError,
+    InternalError,
     InvalidRequestError,
     ServiceError,
     UnauthorizedError,
 )
+from caas_tasks.names import Field
 from producer_client import wire
 from producer_client.flights import read_item
 from producer_client.results import Encrypted
@@ -72,7 +74,8 @@ def encrypt_portions(pairs: Iterable[tuple[str | UUID, str]]) -> Iterator[Portio
         size_bytes = 0
         for pair in islice(source, wire.CHUNK_ITEMS):
             portion.add(pair)
-            size_bytes += 4 * len(portion.items[-1]["sensitiveData"]) if portion.items else 0
+            if portion.items:
+                size_bytes += wire.MAX_CHAR_BYTES * len(portion.items[-1][Field.SENSITIVE_DATA])
             if size_bytes >= wire.CHUNK_BYTES:
                 break
         if not len(portion):
@@ -89,4 +92,9 @@ def _item(pair: object) -> wire.WireItem:
 def read_result(answer: wire.Answer) -> Encrypted | ServiceError:
     """One item's result, or the error in its place."""
     read = read_item(answer)
-    return read if isinstance(read, ServiceError) else wire.read_encrypted(read)
+    if isinstance(read, ServiceError):
+        return read
+    try:
+        return wire.read_encrypted(read)
+    except InternalError as error:
+        return error.with_traceback(None)

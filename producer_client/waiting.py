@@ -16,6 +16,9 @@ from producer_client.wire import CHUNK_ITEMS
 MAX_WAITING_ITEMS: Final = 20_000
 """Items that may wait; a further call waits for room, which is the back-pressure."""
 
+MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of JSON that may wait: so many large items would fill the memory long before 20,000."""
+
 MAX_MESSAGE_ITEMS: Final = CHUNK_ITEMS
 
 _GroupKey = tuple[Operation, str, bool]
@@ -32,18 +35,26 @@ class WaitingCalls:
     def __init__(self) -> None:
         self._groups: OrderedDict[_GroupKey, _Group] = OrderedDict()
         self.items = 0
+        self.size_bytes = 0
 
     def __bool__(self) -> bool:
         return bool(self._groups)
 
     def has_room(self, call: Call) -> bool:
         """Whether the call may join; one that is alone always may."""
-        return not self._groups or self.items + len(call.encoded) <= MAX_WAITING_ITEMS
+        return not self._groups or (
+            self.items + len(call.encoded) <= MAX_WAITING_ITEMS
+            and self.size_bytes + call.size_bytes <= MAX_WAITING_BYTES
+        )
 
     def add(self, call: Call) -> None:
         """Join the call's group at its end."""
         self._groups.setdefault(_group_key(call), OrderedDict())[call] = None
-        self.items += len(call.encoded)
+        self._count(call, 1)
+
+    def _count(self, call: Call, sign: int) -> None:
+        self.items += sign * len(call.encoded)
+        self.size_bytes += sign * call.size_bytes
 
     def remove(self, call: Call) -> None:
         """Take a call out that gave up; nothing happens when it is not here."""
@@ -51,7 +62,7 @@ class WaitingCalls:
         group = self._groups.get(key)
         if group is not None and call in group:
             del group[call]
-            self.items -= len(call.encoded)
+            self._count(call, -1)
             if not group:
                 del self._groups[key]
 
@@ -70,7 +81,7 @@ class WaitingCalls:
             if calls and is_full:
                 break
             group.popitem(last=False)
-            self.items -= len(call.encoded)
+            self._count(call, -1)
             calls.append(call)
         if group:
             self._groups.move_to_end(key)
@@ -82,7 +93,7 @@ class WaitingCalls:
         """Take everything out."""
         calls = [call for group in self._groups.values() for call in group]
         self._groups.clear()
-        self.items = 0
+        self.items = self.size_bytes = 0
         return calls
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from caas_tasks.encoding import encode_json
 from caas_tasks.errors import InternalError, InvalidRequestError, PayloadTooLargeError
 from caas_tasks.limits import MAX_ITEM_BYTES
 from caas_tasks.names import Field
@@ -18,8 +19,11 @@ CHUNK_ITEMS: Final = 500
 """Items of one message of `encrypt_many`: large enough that a message's own cost vanishes, small
 enough that another caller's request waits only milliseconds behind it."""
 
+MAX_CHAR_BYTES: Final = 6
+"""Most bytes that JSON makes of a character: a control character becomes `\\u0001`."""
+
 CHUNK_BYTES: Final = 512 * 1024
-"""Most bytes of text in such a message, at four a character; an item alone may be larger."""
+"""Most bytes of text in such a message, at `MAX_CHAR_BYTES` each; the last item may exceed it."""
 
 
 def encrypt_item(user_uuid: str | UUID, data: str) -> WireItem:
@@ -60,7 +64,9 @@ def portions(items: Sequence[WireItem]) -> Iterator[Sequence[WireItem]]:
     """Items in the portions that are sent together: bounded in number and size."""
     start = size_bytes = 0
     for index, item in enumerate(items):
-        item_bytes = sum(4 * len(value) for value in item.values() if isinstance(value, str))
+        item_bytes = sum(
+            MAX_CHAR_BYTES * len(value) for value in item.values() if isinstance(value, str)
+        )
         is_full = index - start == CHUNK_ITEMS or size_bytes + item_bytes > CHUNK_BYTES
         if index > start and is_full:
             yield items[start:index]
@@ -114,6 +120,8 @@ def _uuid(value: str | UUID) -> str:
 def _text(value: object, name: str) -> str:
     if not isinstance(value, str):
         raise InvalidRequestError(f"{name} must be a string.")
+    if not value.isascii():
+        encode_json(value)  # refuses a lone surrogate here, so that it can't fail its neighbours
     return value
 
 
