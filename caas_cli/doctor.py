@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any, Final
@@ -25,6 +24,7 @@ from caas_tasks.redis_url import parse_broker_url
 
 PING_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 3.0
+BROKER: Final = "broker"
 DISTRIBUTIONS: Final = (
     "celery",
     "kombu",
@@ -53,14 +53,11 @@ class Finding:
 
 def examine(home: Home) -> list[Finding]:
     """Look at everything, in the order in which a call needs it. One fault hides no other."""
-    checks: list[Callable[[Home], list[Finding]]] = [
-        _versions,
-        _files,
-        _keystore,
-        _broker,
-        _worker,
-    ]
-    return [finding for check in checks for finding in check(home)]
+    found = [*_versions(home), *_files(home), *_keystore(home), *_broker(home)]
+    is_reachable = all(finding.is_ok for finding in found if finding.name == BROKER)
+    if is_reachable:
+        return [*found, *_worker(home)]
+    return [*found, Finding("worker", False, "not asked", "see the broker above, then ask again")]
 
 
 def show(findings: list[Finding], *, as_json: bool) -> None:
@@ -151,7 +148,7 @@ def _broker(home: Home) -> list[Finding]:
     try:
         url = parse_broker_url(client_env.setting(home.client_env, client_env.BROKER_URL))
     except ConfigurationError as error:
-        return [Finding("broker", False, str(error), "set CAAS_BROKER_URL, or run `caas init`")]
+        return [Finding(BROKER, False, str(error), "set CAAS_BROKER_URL, or run `caas init`")]
     problem = ""
     found: list[Finding] = []
     try:
@@ -163,7 +160,7 @@ def _broker(home: Home) -> list[Finding]:
         problem = type(error).__name__
     if problem:
         advice = "start it (`caas up` brings its own), or correct CAAS_BROKER_URL"
-        return [Finding("broker", False, f"{url.display} does not answer: {problem}", advice)]
+        return [Finding(BROKER, False, f"{url.display} does not answer: {problem}", advice)]
     return found
 
 
@@ -178,7 +175,7 @@ def _ask_broker(connection: Any, display: str) -> list[Finding]:
     limit_s = CLOCK_TOLERANCE_MS / 1_000
     is_close = abs(skew_s) <= limit_s
     return [
-        Finding("broker", True, f"{display} answers, version {version}"),
+        Finding(BROKER, True, f"{display} answers, version {version}"),
         Finding(
             "clock",
             is_close,

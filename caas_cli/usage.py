@@ -15,7 +15,7 @@ def describe(error: typer.TyperException) -> str:
 def _problem(error: typer.TyperException) -> str:
     parameter = getattr(error, "param", None)
     if parameter is not None:
-        name = parameter.get_error_hint(getattr(error, "ctx", None))
+        name = parameter.get_error_hint()
         # click keeps "missing" apart from "malformed" by class alone.
         is_missing = type(error).__name__ == "MissingParameter"
         return f"{name} is required" if is_missing else f"the value of {name} is not of its form"
