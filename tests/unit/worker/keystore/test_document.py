@@ -69,7 +69,7 @@ def test_json_of_a_keystore(fields: dict[str, Any]) -> None:
 
 
 def test_no_secret_in_any_text_form(fields: dict[str, Any]) -> None:
-    """No text form of a keystore or of its parts shows a root, a salt, a private key or a digest."""
+    """No text form of a keystore or its parts shows a root, a salt, a private key or a digest."""
     keystore = read(fields)
     (version,), (service_key,), (api_key,) = (
         keystore.key_versions,
