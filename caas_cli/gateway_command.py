@@ -17,6 +17,7 @@ from caas_cli.home import Home
 from caas_tasks.settings import CaasSettings, load_settings
 
 LOG_FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+MAX_PORT: Final = 65_535
 GRACE_S: Final = 10
 _BACKLOG: Final = 2_048
 
@@ -27,7 +28,7 @@ class ListenSettings(CaasSettings):
     gateway_host: Annotated[str, Field(min_length=1)] = Field(
         default="127.0.0.1", description="Address that the gateway listens on."
     )
-    gateway_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+    gateway_port: Annotated[int, Field(ge=0, le=MAX_PORT)] = Field(
         default=8000, description="Port that the gateway listens on."
     )
 
@@ -54,6 +55,8 @@ def listen(host: str, port: int) -> socket.socket:
         CommandError: the address is taken or isn't this machine's.
     """
     problem: str
+    if port > MAX_PORT:
+        raise CommandError(f"a port is a number from 0 to {MAX_PORT}", ExitCode.UNAVAILABLE)
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -61,8 +64,6 @@ def listen(host: str, port: int) -> socket.socket:
         # The number alone: asyncio and socket add the address to the text, in their own way.
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else "no such host"
         problem = f"port {port} of {host} cannot be listened on: {reason}"
-    except OverflowError:
-        problem = "a port is a number from 0 to 65535"
     raise CommandError(problem, ExitCode.UNAVAILABLE)
 
 

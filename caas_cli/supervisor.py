@@ -89,17 +89,26 @@ class Supervisor:
         pause_s = FIRST_PAUSE_S
         while True:
             started_at = time.monotonic()
-            code = await self._run(part)
+            ending, is_refusal = await self._once(part)
             if part.name in self._stopping:
                 return
-            if code == ExitCode.CONFIGURATION and not self._is_ready:
+            if is_refusal and not self._is_ready:
                 self.refused.set()
                 return
             if time.monotonic() - started_at >= STEADY_S:
                 pause_s = FIRST_PAUSE_S
-            self._log.line(SUPERVISOR, f"{part.name} {_ending(code)}; restarting in {pause_s:g} s")
+            self._log.line(SUPERVISOR, f"{part.name} {ending}; restarting in {pause_s:g} s")
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    async def _once(self, part: Part) -> tuple[str, bool]:
+        """Run a part to its end; how it ended, and whether it refused its configuration."""
+        try:
+            code = await self._run(part)
+        except OSError as error:
+            # The program is gone, or there are no processes left to have: both may pass.
+            return f"cannot be started: {type(error).__name__}", False
+        return _ending(code), code == ExitCode.CONFIGURATION
 
     async def _run(self, part: Part) -> int:
         process = await asyncio.create_subprocess_exec(
