@@ -29,10 +29,15 @@ TENANT: Final = "shop"
 
 
 class Broker:
-    """A real server on a Unix socket. `start` after `kill` gives an empty one at the same address."""
+    """A real server on a Unix socket. `start` after its end gives another at the same address.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        keeps_data: the next server has what this one acknowledged; otherwise it starts empty.
+    """
+
+    def __init__(self, folder: Path, *, keeps_data: bool = False) -> None:
         self._folder = folder
+        self._appendonly = "yes" if keeps_data else "no"
         self._socket = folder / "broker.sock"
         self.url = f"redis+socket://{self._socket}?virtual_host=0"
         self.start()
@@ -42,14 +47,19 @@ class Broker:
             [
                 str(_binary.get_binary_path()),
                 *("--port", "0", "--unixsocket", str(self._socket)),
-                *("--save", "", "--dir", str(self._folder)),
+                *("--save", "", "--appendonly", self._appendonly),
+                *("--dir", str(self._folder)),
             ]
         )
         self.process.wait_for("Ready to accept connections")
 
     def kill(self) -> None:
-        """`kill -9`: what it held is gone."""
+        """`kill -9`: what it held is gone, unless it keeps its data."""
         self.process.kill()
+
+    def stop(self) -> None:
+        """SIGTERM, and wait for the end."""
+        self.process.stop()
 
     def connect(self) -> redis.Redis:
         """A client of the server itself."""
@@ -118,12 +128,12 @@ class KeystoreFolder:
 class Stack:
     """Broker, keystore and whatever is started on them; leaving the context ends all of it."""
 
-    def __init__(self, folder: Path, **keystore: Any) -> None:
+    def __init__(self, folder: Path, *, keeps_data: bool = False, **keystore: Any) -> None:
         self.folder = folder
         self._exits = ExitStack()
         self.workers: list[LoggedProcess] = []
         self.keystore = KeystoreFolder(folder, **keystore)
-        self.broker = Broker(folder)
+        self.broker = Broker(folder, keeps_data=keeps_data)
         self._exits.callback(lambda: self.broker.process.stop())
         self.env: dict[str, str | None] = {
             "CAAS_BROKER_URL": self.broker.url,
