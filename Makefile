@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types imports docs-examples bench mutate lock clean
+.PHONY: help run test soak check format lint types imports docs-examples bench mutate lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ run: $(STAMP) ## Start broker, workers and gateway, show the example, stay up un
 
 test: $(STAMP) ## Run all tests and hold the coverage to its threshold.
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+soak: $(STAMP) ## Kill, restart and cut everything for minutes; no call may be wrong, lost or late.
+	@$(BIN)/python -m pytest -m soak tests/soak $(ARGS)
 
 check: $(STAMP) ## Check format, lint, types, import directions and the documentation's examples.
 	@echo "== format"; $(BIN)/ruff format --check .
