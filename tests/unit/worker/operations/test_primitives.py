@@ -33,6 +33,18 @@ def test_roots_have_32_bytes() -> None:
     assert derivation.ROOT_BYTES == 32
 
 
+@pytest.mark.parametrize(
+    ("tail", "info"),
+    [((), b"caas/1/select\x00shop-1\x00"), ((b"\xc3x",), b"caas/1/select\x00shop-1\x00\xc3x")],
+)
+def test_derivation_by_hand(tail: tuple[bytes, ...], info: bytes) -> None:
+    """A key is RFC 5869 without a salt over purpose, tenant and tail: one block, 32 bytes."""
+    root = bytes(range(32))
+    extracted = hmac.new(bytes(32), root, hashlib.sha256).digest()
+    expected = hmac.new(extracted, info + b"\x01", hashlib.sha256).digest()
+    assert derivation.derive(root, "shop-1", "select", *tail) == expected
+
+
 def test_keys_are_separated() -> None:
     """Another root, tenant, purpose or tail gives another key, each of 32 bytes."""
     root = bytes(32)
