@@ -15,6 +15,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from caas_tasks.errors import InvalidRequestError
 
+MAX_JOB_MESSAGES: Final = 400
+"""Most messages of one job: 200,000 items of ordinary size. A handle that says more is none."""
+
 _PREFIX: Final = "caasjob1."
 _ID_BYTES: Final = 16
 _KEY_BYTES: Final = 32
@@ -36,24 +39,24 @@ class JobHandle:
     reply_key: bytes = field(repr=False)
 
     @classmethod
-    def from_text(cls, text: str) -> JobHandle:
+    def from_text(cls, text: object) -> JobHandle:
         """Parse the text form.
 
         Raises:
             InvalidRequestError: not a job's handle.
         """
         raw = b""
-        if text.startswith(_PREFIX):
+        if isinstance(text, str) and text.startswith(_PREFIX):
             try:
                 raw = binascii.a2b_base64(text[len(_PREFIX) :], strict_mode=True)
             except ValueError:
                 raw = b""
-        if len(raw) != _ID_BYTES + _COUNT_BYTES + _KEY_BYTES:
-            raise InvalidRequestError("The handle is not one of a CaaS job.")
         count_end = _ID_BYTES + _COUNT_BYTES
-        return cls(
-            raw[:_ID_BYTES], int.from_bytes(raw[_ID_BYTES:count_end], "big"), raw[count_end:]
-        )
+        messages = int.from_bytes(raw[_ID_BYTES:count_end], "big")
+        # Whoever can hand us a handle must not choose how much work it is.
+        if len(raw) != count_end + _KEY_BYTES or not 1 <= messages <= MAX_JOB_MESSAGES:
+            raise InvalidRequestError("The handle is not one of a CaaS job.")
+        return cls(raw[:_ID_BYTES], messages, raw[count_end:])
 
     def to_text(self) -> str:
         """The text form: `caasjob1.` and base64 of id || number of messages || reply key."""

@@ -32,13 +32,10 @@ from caas_tasks.messages import encode_request
 from caas_tasks.names import Lane, Operation
 from producer_client import wire
 from producer_client.flights import read_answers
-from producer_client.job_handle import JobHandle, message_id
+from producer_client.job_handle import MAX_JOB_MESSAGES, JobHandle, message_id
 from producer_client.many import encrypt_portions, read_result
 from producer_client.results import Encrypted
 from producer_client.transport import JobStore, OutgoingMessage
-
-MAX_JOB_MESSAGES: Final = 400
-"""Most messages of one job: 200,000 items of ordinary size."""
 
 _JOB_ID_BYTES: Final = 16
 _POLL_S: Final = (0.02, 0.05, 0.1, 0.2, 0.5)
@@ -145,7 +142,7 @@ class _Poll:
         # A result is stored and its job struck out in one step: look once more before giving up.
         if not self._store.count_open(missing) and self._store.count_results(missing) == 0:
             raise InvalidRequestError("The job is not known: cancelled, or over a day old.")
-        if time.monotonic() >= self._deadline:
+        if not time.monotonic() < self._deadline:  # so that NaN is no endless wait
             raise RequestTimeoutError("The job is not done yet.")
         return None
 
