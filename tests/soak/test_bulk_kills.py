@@ -1,4 +1,4 @@
-"""Bulk jobs while the workers of the lane are killed: each one is collected, with the right results."""
+"""Bulk jobs while the workers of the lane are killed: each is collected, and right."""
 
 from __future__ import annotations
 

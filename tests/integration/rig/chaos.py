@@ -1,4 +1,4 @@
-"""Faults on a schedule that a seed determines: killed workers, restarted broker, cut connections."""
+"""Faults that a seed determines: killed workers, a restarted broker, cut connections."""
 
 from __future__ import annotations
 
