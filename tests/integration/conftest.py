@@ -1,4 +1,4 @@
-"""Fixtures of the integration tests: a real broker with a real worker, shared where nothing is broken."""
+"""Fixtures: a real broker with a real worker, shared where nothing is broken."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import pytest
 # Test folders are no packages; the rig is one, and the child processes import it by the same name.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from producer_client import Client
 from rig.hold import Hold
 from rig.stack import Stack
+
+from producer_client import Client
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +47,7 @@ def new_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
 
 @pytest.fixture
 def hold(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hold]:
-    """Holds an operation inside a worker; pass `hold.env` and the plugin `rig.plugins.hold` to it."""
+    """Holds an operation in a worker; pass it `hold.env` and the plugin `rig.plugins.hold`."""
     made = Hold(tmp_path_factory.mktemp("hold"))
     yield made
     made.close()

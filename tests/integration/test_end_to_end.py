@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from rig.process import DEADLINE_S, PROJECT, environment
+from rig.stack import KeystoreFolder, Stack, free_port
 
 from caas_tasks.names import Operation
 from producer_client import (
@@ -24,8 +26,6 @@ from producer_client import (
     UnauthorizedError,
     UnreadableMessageError,
 )
-from rig.process import DEADLINE_S, PROJECT, environment
-from rig.stack import KeystoreFolder, Stack, free_port
 
 pytestmark = pytest.mark.integration
 
@@ -34,7 +34,9 @@ DATA = "example sensitive data"
 
 
 def pairs_of(name: str, count: int) -> list[tuple[str, str]]:
-    return [(str(uuid.uuid5(uuid.NAMESPACE_URL, f"{name}/{k}")), f"{name} {k}") for k in range(count)]
+    return [
+        (str(uuid.uuid5(uuid.NAMESPACE_URL, f"{name}/{k}")), f"{name} {k}") for k in range(count)
+    ]
 
 
 def test_encrypt_gives_the_value_that_the_keys_determine(stack: Stack, client: Client) -> None:
@@ -188,7 +190,9 @@ def test_another_services_api_key_is_unauthorized(stack: Stack, tmp_path: Any) -
 
 
 @pytest.mark.parametrize(
-    "url", ["redis+socket:///nowhere/broker.sock", "redis://127.0.0.1:{port}/0"], ids=["path", "port"]
+    "url",
+    ["redis+socket:///nowhere/broker.sock", "redis://127.0.0.1:{port}/0"],
+    ids=["path", "port"],
 )
 def test_a_broker_that_is_not_there_is_unavailable(stack: Stack, url: str) -> None:
     """A call to a wrong broker address ends with the error that says so."""

@@ -8,12 +8,11 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-
-from producer_client import ServiceError
 from rig.hold import HOLD, Hold
 from rig.load import THREADS, Load, Outcome
-from rig.process import DEADLINE_S
 from rig.stack import Gateway, Stack
+
+from producer_client import ServiceError
 
 pytestmark = pytest.mark.integration
 
@@ -26,7 +25,9 @@ USER = "4dbcbcfe-4800-40a8-badf-c26b73af230c"
 
 
 def pairs_of(name: str) -> list[tuple[str, str]]:
-    return [(str(uuid.uuid5(uuid.NAMESPACE_URL, f"{name}/{k}")), f"{name} {k}") for k in range(CALLS)]
+    return [
+        (str(uuid.uuid5(uuid.NAMESPACE_URL, f"{name}/{k}")), f"{name} {k}") for k in range(CALLS)
+    ]
 
 
 def moment_of(name: str) -> int:
@@ -62,7 +63,7 @@ def through_client(stack: Stack) -> Callable[[str, str], str]:
 
 
 def test_calls_survive_a_killed_broker(new_stack: Callable[..., Stack]) -> None:
-    """Every call is answered rightly or fails with its typed error, and the same worker serves on."""
+    """Every call is right or fails with its typed error, and the same worker serves on."""
     stack = new_stack()
     worker = stack.start_worker()
     stack.wait_until_ready()
@@ -84,7 +85,7 @@ def test_calls_survive_a_killed_broker(new_stack: Callable[..., Stack]) -> None:
 
 
 def test_calls_survive_a_killed_worker(new_stack: Callable[..., Stack]) -> None:
-    """With time left on their deadlines, no call fails: another worker answers the resent message."""
+    """With time left no call fails: another worker answers the message that is sent again."""
     stack = new_stack()
     worker = stack.start_worker()
     stack.wait_until_ready()

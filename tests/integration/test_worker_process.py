@@ -12,13 +12,13 @@ from typing import Any
 
 import pyrage
 import pytest
-
-from caas_tasks import api_key
-from producer_client import Client, ServiceError, UnauthorizedError
 from rig.hold import HOLD, Hold
 from rig.load import Load
 from rig.process import DEADLINE_S, PROJECT, LoggedProcess, environment
 from rig.stack import KeystoreFolder, Stack
+
+from caas_tasks import api_key
+from producer_client import Client, ServiceError, UnauthorizedError
 from worker.keystore import change, document, file
 
 pytestmark = pytest.mark.integration
@@ -45,7 +45,7 @@ def celery(env: dict[str, str | None], *arguments: str) -> subprocess.CompletedP
 def test_a_stopped_worker_finishes_what_it_began(
     new_stack: Callable[..., Stack], hold: Hold, pool: str
 ) -> None:
-    """After SIGTERM the operation under way is finished and its caller answered; then the worker ends."""
+    """After SIGTERM the operation under way is finished and answered; then the worker ends."""
     stack = new_stack()
     worker = stack.start_worker(pool=pool, plugins=["rig.plugins.hold"], env=hold.env)
     stack.wait_until_ready()
@@ -155,7 +155,7 @@ def test_a_worker_with_a_wrong_setting_names_it_and_not_its_value(
 
 
 def outcome_becomes(wanted: type[ServiceError] | None, call: Callable[[], object]) -> bool:
-    """Call until it succeeds (`wanted` None) or fails as wanted; the calls themselves are the waiting."""
+    """Call until it succeeds (`wanted` None) or fails as wanted; calls are the waiting."""
     end = time.monotonic() + DEADLINE_S
     while time.monotonic() < end:
         try:
@@ -171,7 +171,7 @@ def outcome_becomes(wanted: type[ServiceError] | None, call: Callable[[], object
 
 @pytest.fixture
 def running(new_stack: Callable[..., Stack]) -> Stack:
-    """A service of the test's own with a worker, `running.workers[0]`, whose keystore may change."""
+    """A service of the test's own with a worker, `.workers[0]`, whose keystore may change."""
     stack = new_stack()
     stack.start_worker()
     stack.wait_until_ready()

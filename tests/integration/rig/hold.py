@@ -1,7 +1,8 @@
 """Holds one operation in a worker until the test lets it go, through two named pipes.
 
-The worker loads `rig.plugins.hold`; the test makes a `Hold`, sends an item whose data is `HOLD` and waits
-in `wait_until_begun`. A process holds once: the client's resend of the same message goes straight through.
+The worker loads `rig.plugins.hold`; the test makes a `Hold`, sends an item whose data is `HOLD` and
+waits in `wait_until_begun`. A process holds once: the client's resend of the same message goes
+straight through.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ class Stack:
         self.workers: list[LoggedProcess] = []
         self.keystore = KeystoreFolder(folder, **keystore)
         self.broker = Broker(folder, keeps_data=keeps_data)
-        self._exits.callback(lambda: self.broker.process.stop())
+        self._exits.callback(lambda: self.broker.process.stop())  # noqa: PLW0108 - a later process
         self.env: dict[str, str | None] = {
             "CAAS_BROKER_URL": self.broker.url,
             "CAAS_KEYSTORE": str(self.keystore.path),
@@ -151,7 +151,7 @@ class Stack:
         env: dict[str, str] | None = None,
         queue: str = Lane.FAST.value,
     ) -> LoggedProcess:
-        """A worker as `celery -A worker worker` starts it; not ready yet, see `wait_until_ready`."""
+        """A worker as `celery -A worker worker` starts it; `wait_until_ready` waits for it."""
         includes = [f"--include={','.join(plugins)}"] if plugins else []
         worker = LoggedProcess(
             [

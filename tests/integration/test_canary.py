@@ -1,0 +1,195 @@
+"""Nothing secret is repeated: markers go in everywhere, and all that comes out is searched."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from rig.canary import Markers, Monitor, dump, search
+from rig.process import DEADLINE_S, PROJECT, environment
+from rig.stack import Stack
+
+from caas_tasks import api_key
+from caas_tasks.names import Lane
+from producer_client import RequestTimeoutError
+from producer_client.testing import InMemoryService
+from worker.keystore import change
+
+pytestmark = pytest.mark.integration
+
+PROGRAM = Path(__file__).parent / "rig" / "programs" / "canary_calls.py"
+LANES = f"{Lane.FAST.value},{Lane.BULK.value}"
+
+OUTCOMES = {
+    "encrypt": "ok",
+    "verify": "ok",
+    "wrong": "ok",
+    "candidates": "ok",
+    "blind_index": "ok",
+    "wrap": "ok",
+    "many": "ok",
+    "items": "ok",
+    "bad_items": "invalid_request",
+    "job": "ok",
+    "bad_uuid": "invalid_request",
+    "unknown_field": "invalid_request",
+    "wrong_type": "invalid_request",
+    "surrogate": "invalid_request",
+    "too_large": "payload_too_large",
+    "no_version": "key_unavailable",
+    "crash": "internal",
+    "late": "timeout",
+    "malformed_key": "unauthorized",
+    "unknown_key": "unauthorized",
+    "expired_key": "unauthorized",
+    "revoked_key": "unauthorized",
+    "narrow_key": "forbidden",
+    "other_service": "unreadable",
+    "no_broker": "unavailable",
+}
+
+
+class Scene:
+    """A service with everything that talks switched on, and what was heard of it."""
+
+    def __init__(self, stack: Stack, *, unsealed: bool) -> None:
+        self.stack = stack
+        self.unsealed = unsealed
+        self.markers = Markers()
+        now_s = int(time.time())
+        self.keys = {
+            "unknown_key": api_key.generate(secrets.choice),
+            "expired_key": stack.keystore.add_api_key(expires_at=now_s - 60),
+            "revoked_key": stack.keystore.add_api_key(),
+            "narrow_key": stack.keystore.add_api_key(scopes=["verify"]),
+        }
+        revoked_id = api_key.parse_id(self.keys["revoked_key"])
+        stack.keystore.update(lambda old: change.revoke_api_key(old, revoked_id, now_s))
+        plugins = ["rig.plugins.crash", *(["rig.plugins.unsealed"] if unsealed else [])]
+        self.worker = stack.start_worker(
+            "-E", "--loglevel=DEBUG", plugins=plugins, queue=LANES, env={"CAAS_LOG_LEVEL": "DEBUG"}
+        )
+        self.worker.wait_for("ready.")
+        self.redis = stack.broker.connect()
+        self.monitor = Monitor(self.redis)
+        self.evidence: dict[str, bytes] = {}
+
+    def run_client(self) -> dict[str, str]:
+        """The program with every call; each call's outcome."""
+        others: dict[str, dict[str, Any]] = {
+            "malformed_key": {"api_key": self.markers.malformed_key},
+            **{name: {"api_key": key} for name, key in self.keys.items()},
+            "other_service": {"server_key": InMemoryService().server_key},
+            "no_broker": {"broker_url": "redis+socket:///nowhere/broker.sock", "timeout_s": 0.2},
+        }
+        stored = self.stack.keystore.expected_encrypted(
+            [(self.markers.user_uuid, self.markers.data)]
+        )
+        given = {
+            "markers": self.markers.__dict__,
+            "options": {**self.stack.client_options(), "timeout_s": 30},
+            "other_options": others if not self.unsealed else {},
+            "stored": stored[0],
+            "unsealed": self.unsealed,
+        }
+        done = subprocess.run(
+            [sys.executable, str(PROGRAM)],
+            input=json.dumps(given).encode(),
+            capture_output=True,
+            env=environment({}),
+            cwd=PROJECT,
+            timeout=120,
+            check=True,
+        )
+        self.evidence["client"] = done.stdout + done.stderr
+        return dict(line.split() for line in done.stdout.decode().splitlines())
+
+    def look_while_a_message_waits(self) -> None:
+        """Dump the broker while the worker stands still and its message is in the queue."""
+        os.kill(self.worker.pid, signal.SIGSTOP)
+        try:
+            with self.stack.client(timeout_s=0.5) as client, pytest.raises(RequestTimeoutError):
+                client.encrypt(self.markers.user_uuid, self.markers.data)
+            self.evidence["dump with a waiting message"] = dump(self.redis)
+        finally:
+            os.kill(self.worker.pid, signal.SIGCONT)
+
+    def run_gateway(self) -> list[int]:
+        """Requests over HTTP; their statuses. What the gateway says and logs is kept."""
+        # As `caas gateway` runs it: the server's own access log, which has the path, is off.
+        gateway = self.stack.start_gateway("--log-level", "debug", "--no-access-log")
+        m = self.markers
+        item = {"userUUID": m.user_uuid, "sensitiveData": m.data}
+        keyed = {**item, "apiKey": self.stack.keystore.api_key}
+        bodies: list[tuple[str, bytes]] = [
+            ("/encrypt", json.dumps(keyed).encode()),
+            ("/encrypt", json.dumps({**keyed, "sensitiveData": m.data + "-crash"}).encode()),
+            ("/encrypt", json.dumps({**keyed, m.data: m.data}).encode()),
+            ("/encrypt", json.dumps({**keyed, "apiKey": m.malformed_key}).encode()),
+            ("/encrypt", json.dumps({**keyed, "apiKey": self.keys["narrow_key"]}).encode()),
+            ("/encrypt", b'{"userUUID": "' + m.data.encode()),
+            ("/" + m.data, b"{}"),
+        ]
+        said = io.BytesIO()
+        statuses = []
+        with httpx.Client(base_url=gateway.url, timeout=30) as client:
+            for path, body in bodies:
+                answer = client.post(
+                    path, content=body, headers={"Content-Type": "application/json"}
+                )
+                said.write(repr(answer.headers).encode() + answer.content)
+                statuses.append(answer.status_code)
+        gateway.process.stop()
+        self.evidence["gateway's answers"] = said.getvalue()
+        self.evidence["gateway's log"] = gateway.process.log.encode()
+        return statuses
+
+    def finish(self) -> set[str]:
+        """End the run and search all there is; what was found."""
+        inspected = subprocess.run(
+            [sys.executable, "-m", "celery", "-A", "worker", "inspect", "reserved"],
+            capture_output=True,
+            env=environment(self.stack.env),
+            cwd=PROJECT,
+            timeout=DEADLINE_S,
+            check=True,
+        )
+        self.evidence["inspect"] = inspected.stdout + inspected.stderr
+        self.evidence["dump"] = dump(self.redis)
+        self.evidence["monitor"] = self.monitor.stop()
+        self.worker.stop()
+        self.evidence["worker"] = self.worker.log.encode()
+        keys = [self.stack.keystore.api_key, *self.keys.values()]
+        return search(self.evidence, self.markers.needles(*keys))
+
+
+def test_no_marker_is_anywhere(new_stack: Callable[..., Stack]) -> None:
+    """Through success, every error and a crash, with events and DEBUG logs: no marker shows."""
+    scene = Scene(new_stack(), unsealed=False)
+    scene.look_while_a_message_waits()
+    assert scene.run_client() == OUTCOMES
+    assert scene.run_gateway() == [200, 500, 400, 401, 403, 400, 404]
+    assert scene.finish() == set()
+    assert b"task-received" in scene.evidence["monitor"]
+    assert b"internal error" in scene.evidence["worker"]
+    assert all(scene.evidence.values())
+
+
+def test_the_search_finds_markers_without_sealing(new_stack: Callable[..., Stack]) -> None:
+    """With the sealing switched off the same run shows the markers: the search is not blind."""
+    scene = Scene(new_stack(), unsealed=True)
+    scene.run_client()
+    found = scene.finish()
+    expected = {"data", "value", "field_name", "digest", "reference", "user_uuid", "api_key_0"}
+    assert {f"{name} in monitor" for name in expected} <= found
