@@ -181,7 +181,7 @@ def test_no_marker_is_anywhere(new_stack: Callable[..., Stack]) -> None:
     assert scene.run_client() == OUTCOMES
     assert scene.run_gateway() == [200, 500, 400, 401, 403, 400, 404]
     assert scene.finish() == set()
-    assert b"task-received" in scene.evidence["monitor"]
+    assert b"celeryev/task" in scene.evidence["monitor"]
     assert b"internal error" in scene.evidence["worker"]
     assert all(scene.evidence.values())
 
