@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
+from caas_tasks.envelope import ServicePublicKey
+from caas_tasks.errors import ConfigurationError
 from caas_tasks.settings import BrokerSettings
 
 TimeoutSeconds = Annotated[float, Field(gt=0, le=3_600)]
@@ -20,3 +22,15 @@ class ClientSettings(BrokerSettings):
     timeout_s: TimeoutSeconds = Field(
         default=DEFAULT_TIMEOUT_S, description="Seconds that a call waits for its answer."
     )
+
+    @field_validator("server_key")
+    @classmethod
+    def _check_server_key(cls, value: str) -> str:
+        problem = ""
+        try:
+            ServicePublicKey.from_text(value)
+        except ConfigurationError as error:
+            problem = str(error)
+        if problem:
+            raise ValueError(problem)
+        return value
