@@ -1,16 +1,19 @@
 """kombu's Redis transport, with what this service needs of it changed. Registered as `caasredis`.
 
-Three changes, each of which can go when kombu does it:
+Four changes, each of which can go when kombu does it:
 
 - A connection never retries by itself. redis-py would sleep for seconds inside a caller's `send`;
   here the dispatcher resends and Celery's consumer reconnects, both with deadlines of their own.
 - One Redis client object a channel, not one an operation, which costs about 100 us each.
 - A channel whose connection is gone raises redis' ConnectionError when asked for its parameters. In
   kombu 5.7.0 it is an AttributeError, which ends a celery 5.7.0 worker whose broker restarts.
+- What stands in a queue and is no message is passed over. In kombu it is a ValueError, TypeError or
+  the like that ends the worker: anyone who reaches the broker could stop the fleet.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -24,12 +27,42 @@ from redis.retry import Retry
 from caas_tasks.redis_url import KOMBU_SCHEME
 
 NO_RETRY: Final = Retry(NoBackoff(), 0)
+logger = logging.getLogger(__name__)
+
+
+class MalformedMessageError(ValueError):
+    """What came is not a message; holds nothing of it."""
+
+
+class Message(kombu_redis.Channel.Message):
+    """A message that is well formed, or MalformedMessageError."""
+
+    def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
+        is_whole = False
+        try:
+            # Nothing of ours is compressed, and a few bytes could become gigabytes.
+            if "compression" not in payload["headers"]:
+                super().__init__(payload, channel=channel, **kwargs)
+                is_whole = isinstance(self.delivery_info, dict)
+        except (ValueError, TypeError, LookupError, AttributeError):
+            pass
+        if not is_whole:
+            raise MalformedMessageError
 
 
 class Channel(kombu_redis.Channel):
     """A channel with the changes above."""
 
+    Message = Message
     _publisher: Any = None
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            # The message is off the queue and nothing waits for it. Its text stays out of the log.
+            logger.warning("passed over what is no message: %s", type(error).__name__)
+        return True
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         connection = self.connection

@@ -39,6 +39,7 @@ def build() -> Celery:
         celery_app = create_app(settings.broker_url.get_secret_value())
     except ConfigurationError as error:
         _fail(error)
+    celery_app.conf.worker_consumer = "worker.consumer:Consumer"
     register(celery_app, RUNTIME)
     bulk.connect(celery_app)
     _connect_signals(settings)
