@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import subprocess
@@ -104,6 +105,15 @@ def test_one_wrong_line_spoils_an_identity_file(tmp_path: Path, identity: Any, o
     lines = [str(identity), "AGE-SECRET-KEY-1CANARY"]
     path = tmp_path / "identity.txt"
     path.write_text("\n".join(lines if order else reversed(lines)))
+    with pytest.raises(KeystoreError, match="holds no age identity"):
+        file.load_identities(path)
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u0085"])
+def test_comment_with_other_line_separators(tmp_path: Path, identity: Any, separator: str) -> None:
+    """Only ASCII line ends end a comment, so no identity hides in what looks like one."""
+    path = tmp_path / "identity.txt"
+    path.write_text(f"# old:{separator}{identity}\n", encoding="utf-8")
     with pytest.raises(KeystoreError, match="holds no age identity"):
         file.load_identities(path)
 
@@ -211,6 +221,23 @@ def test_largest_file(path: Path, identity: Any, monkeypatch: pytest.MonkeyPatch
     assert load_failure(path, [identity]) == f"is over {size - 1} bytes"
 
 
+def test_no_more_is_read_than_the_limit_needs(
+    path: Path, identity: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an endless file one byte more than the limit is asked for, so memory stays bounded."""
+    asked: list[int | None] = []
+
+    class Endless(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            asked.append(size)
+            return bytes(file.MAX_FILE_BYTES + 1)
+
+    monkeypatch.setattr(file, "MAX_FILE_BYTES", 10)
+    monkeypatch.setattr(Path, "open", lambda *_: Endless())
+    assert load_failure(path, [identity]) == "is over 10 bytes"
+    assert asked == [11]
+
+
 # --- writing -------------------------------------------------------------------------------------
 
 
@@ -259,6 +286,21 @@ def test_failed_write_leaves_no_trace(
     monkeypatch.undo()
     assert sorted(path.parent.iterdir()) == before
     assert file.load(path, [identity]) == stored
+
+
+def test_failed_write_of_a_file_already_cleaned_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk's own error comes out, even where something else removed the temporary file."""
+
+    def fail(_descriptor: int) -> None:
+        (temporary,) = tmp_path.iterdir()
+        temporary.unlink()
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        file.write_private(tmp_path / "a", b"content")
 
 
 def test_wrong_recipient(path: Path, identity: Any) -> None:

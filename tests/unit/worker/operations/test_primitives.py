@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from typing import Any
 
 import pytest
 from Crypto.Hash import RIPEMD160
@@ -194,6 +195,19 @@ def test_hashes_that_hashlib_lacks() -> None:
         "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"
     )
     assert classic.CIPHERS[20][0](b"abc") == "8eb208f7e05d987a9b044a8e98c6b087f15a0bfc"
+
+
+def test_classic_hashes_where_a_policy_forbids_weak_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call says that it is not for security, or a FIPS build would refuse the old values."""
+    real = hashlib.new
+
+    def strict(name: str, data: bytes, *, usedforsecurity: bool = True) -> Any:
+        if usedforsecurity:
+            raise ValueError
+        return real(name, data, usedforsecurity=False)
+
+    monkeypatch.setattr(hashlib, "new", strict)
+    assert classic.CIPHERS[15][0](b"abc") == "900150983cd24fb0d6963f7d28e17f72"
 
 
 def test_classic_selection_reads_the_text_as_it_came() -> None:
