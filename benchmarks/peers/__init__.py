@@ -1,0 +1,1 @@
+"""The contenders: for each what serves, what calls, and what it needs installed."""

@@ -1,0 +1,1 @@
+"""A contender; see the benchmark's README."""
