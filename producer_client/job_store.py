@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -90,22 +89,13 @@ class RedisJobStore:
             self._redis.close()
 
     def _ask(self, question: Callable[[JobLedger], T]) -> T:
-        with _redis_errors():
+        try:
             return question(self._ledger)
+        except (redis.RedisError, OSError):
+            pass
+        raise ServiceUnavailableError
 
 
 def _sealed(raw: bytes) -> str | None:
     sealed: Any = decode_result(raw).get("result")
     return sealed if isinstance(sealed, str) else None
-
-
-@contextmanager
-def _redis_errors() -> Iterator[None]:
-    try:
-        yield
-    except (redis.RedisError, OSError):
-        failed = True
-    else:
-        failed = False
-    if failed:
-        raise ServiceUnavailableError
