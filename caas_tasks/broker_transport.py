@@ -1,6 +1,6 @@
 """kombu's Redis transport, with what this service needs of it changed. Registered as `caasredis`.
 
-Four changes, each of which can go when kombu does it:
+Five changes, each of which can go when kombu does it:
 
 - A connection never retries by itself. redis-py would sleep for seconds inside a caller's `send`;
   here the dispatcher resends and Celery's consumer reconnects, both with deadlines of their own.
@@ -9,6 +9,7 @@ Four changes, each of which can go when kombu does it:
   kombu 5.7.0 it is an AttributeError, which ends a celery 5.7.0 worker whose broker restarts.
 - What stands in a queue and is no message is passed over. In kombu it is a ValueError, TypeError or
   the like that ends the worker: anyone who reaches the broker could stop the fleet.
+- A connection tries again within a second for as long as the broker is away; see `Connection`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import kombu
 import redis
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
@@ -48,6 +50,31 @@ class Message(kombu_redis.Channel.Message):
             pass
         if not is_whole:
             raise MalformedMessageError
+
+
+MAX_RECONNECT_S: Final = 1.0
+"""Longest wait of a worker between two tries to reach the broker again, in seconds."""
+
+_RECONNECT_STEP_S: Final = 0.4
+_FIRST_RECONNECT_S: Final = 0.2
+
+
+class Connection(kombu.Connection):
+    """A connection that is back soon after its broker.
+
+    kombu's wait between two tries grows to 30 s: after a long outage the callers' deadlines would
+    pass with the broker and the workers up.
+    """
+
+    def ensure_connection(self, *args: Any, **kwargs: Any) -> Any:
+        """Connect, trying again until it works, as kombu does but at shorter intervals."""
+        intervals = {
+            "interval_start": _FIRST_RECONNECT_S,
+            "interval_step": _RECONNECT_STEP_S,
+            # kombu waits up to the sum of this and the first.
+            "interval_max": MAX_RECONNECT_S - _FIRST_RECONNECT_S,
+        }
+        return super().ensure_connection(*args, **{**intervals, **kwargs})
 
 
 class Channel(kombu_redis.Channel):

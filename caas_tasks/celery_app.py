@@ -11,7 +11,7 @@ from celery import Celery
 from celery.app.amqp import AMQP
 from kombu import Exchange, Queue
 
-from caas_tasks import broker_transport  # noqa: F401 - registers the transport
+from caas_tasks import broker_transport
 from caas_tasks.names import Lane
 from caas_tasks.redis_url import parse_broker_url
 from caas_tasks.task_message import OPAQUE
@@ -30,6 +30,8 @@ TRANSPORT_OPTIONS: Final[dict[str, Any]] = {
 
 class SealedAMQP(AMQP):
     """Keeps arguments out of the message headers of anyone who uses `send_task` or `delay`."""
+
+    Connection = broker_transport.Connection
 
     def as_task_v2(self, *args: Any, **kwargs: Any) -> Any:
         """A task message of protocol 2 with a constant for its arguments' representations."""
