@@ -22,7 +22,11 @@ def pairs_of(name: str, count: int) -> list[tuple[str, str]]:
 def collect_elsewhere(
     stack: Stack, handles: Sequence[str], timeout_s: float = DEADLINE_S
 ) -> list[list[str]]:
-    """What `Client.collect` gives for each handle, in a process of its own."""
+    """What `Client.collect` gives for each handle, in a process of its own.
+
+    Args:
+        timeout_s: for all of them together.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "rig.programs.collect_jobs"],
         cwd=PROJECT,
@@ -30,7 +34,7 @@ def collect_elsewhere(
         input=json.dumps({"handles": list(handles), "timeout_s": timeout_s}),
         capture_output=True,
         text=True,
-        timeout=len(handles) + timeout_s + DEADLINE_S,
+        timeout=timeout_s + DEADLINE_S,
         check=True,
     )
     values: list[list[str]] = json.loads(done.stdout)

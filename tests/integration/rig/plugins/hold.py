@@ -1,4 +1,4 @@
-"""A worker with this plugin holds an operation on `HOLD`, once in each process."""
+"""A worker with this plugin holds an operation on data that begins with `HOLD`, once in each process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _times = itertools.count()
 
 def execute(operation: Any, tenant: Any, item: Any) -> dict[str, Any]:
     """As the real one, after the test has let it go."""
-    if getattr(item, "sensitive_data", None) == HOLD and next(_times) == 0:
+    if getattr(item, "sensitive_data", "").startswith(HOLD) and next(_times) == 0:
         hold_in_worker()
     return _execute(operation, tenant, item)
 
