@@ -162,14 +162,18 @@ def test_nothing_is_left_of_5000_calls_that_failed(service: InMemoryService, end
         kind = asyncio.CancelledError if end == "cancelled" else RequestTimeoutError
         assert {type(outcome) for outcome in outcomes} == {kind}
 
+    def count_calls() -> int:
+        gc.collect()
+        return sum(isinstance(found, Call) for found in gc.get_objects())
+
     async def run() -> tuple[bool, int]:
+        before = count_calls()  # other tests may hold some
         async with service.async_client(timeout_s=SAFETY_S) as client:
             await burst(client)
             await asyncio.sleep(0)  # the loop's own hold on the last outcomes ends
-            gc.collect()
             waiting_calls = client._dispatcher._waiting
             idle = is_idle(client) and (waiting_calls.items, waiting_calls.size_bytes) == (0, 0)
-            return idle, sum(isinstance(found, Call) for found in gc.get_objects())
+            return idle, max(0, count_calls() - before)
 
     assert asyncio.run(run()) == (True, 0)
 
@@ -304,3 +308,18 @@ def test_interrupted_thread_does_not_keep_its_message_alive(
                 client.encrypt(USER_UUID, "a", timeout_s=0.01)
         monkeypatch.setattr(client._dispatcher, "_overdue", watched)
         assert dropped.wait(SAFETY_S)
+
+
+def test_answer_that_comes_as_the_deadline_passes_is_returned(
+    service: InMemoryService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the end of the wait and giving up there is still time for an answer."""
+    wait = ThreadCall.wait
+
+    def late(self: ThreadCall, timeout_s: float) -> bool:
+        assert wait(self, SAFETY_S)
+        return False
+
+    monkeypatch.setattr(ThreadCall, "wait", late)
+    with service.client() as client:
+        assert client.encrypt(USER_UUID, "a").key_version == 1

@@ -121,8 +121,10 @@ def test_broken_iterable_leaves_nothing_behind(surface: Any, service: InMemorySe
     """An exception of the caller's own ends the work, and frees its places."""
 
     def broken() -> Iterator[tuple[str, str]]:
-        for _ in range(1_200):
+        for _ in range(600):
             yield GOOD
+        for _ in range(1_000):
+            yield (USER_UUID, "\ud800")  # a message of nothing but these is never sent
         raise LookupError
 
     client = surface.client()
