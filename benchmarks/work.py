@@ -1,7 +1,7 @@
 """The work that every contender does: the hardened construction, with fixed keys.
 
-A keyed selection of algorithm and salt, an inner HMAC with them, an outer HMAC-SHA384. It is written
-a second time here so that it runs in environments that hold nothing of this project.
+A keyed selection of algorithm and salt, an inner HMAC with them, an outer HMAC-SHA384. It is
+written a second time here so that it runs in environments that hold nothing of this project.
 """
 
 from __future__ import annotations
