@@ -236,11 +236,15 @@ class Dispatcher:
             self._pump_rests = False
             self._work.clear()
             idle_ticks += 1
-            with self._send_lock:
-                for flight in self._overdue():
-                    self._send(flight)
+            self._send_overdue()
             # Afterwards: a caller who met the lock above taken has left its call to this thread.
             self._send_ready()
+
+    def _send_overdue(self) -> None:
+        # Not in `_pump`, whose frame would keep the last message's plaintext while it rests.
+        with self._send_lock:
+            for flight in self._overdue():
+                self._send(flight)
 
     def _overdue(self) -> list[Flight]:
         now = time.monotonic()
