@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
+from caas_tasks.errors import RequestTimeoutError, ServiceUnavailableError
 from producer_client import AsyncClient, Client
 from producer_client.testing import InMemoryService
 
@@ -32,6 +34,19 @@ class Surface:
         self._clients.append(made)
         return made
 
+    def notice_outage(self, client: Client | AsyncClient) -> None:
+        """Wait until a client has found its broker away.
+
+        A call so short that nothing was tried before its deadline says only that no answer came.
+        """
+        while True:
+            try:
+                self.run(client.encrypt("4dbcbcfe-4800-40a8-badf-c26b73af230c", "", timeout_s=0.02))
+            except ServiceUnavailableError:
+                return
+            except RequestTimeoutError:
+                continue
+
     def run(self, outcome: Any) -> Any:
         """What a method returned, awaited where it is to be."""
         if inspect.iscoroutine(outcome):
@@ -50,18 +65,34 @@ def service() -> InMemoryService:
     return InMemoryService()
 
 
+@pytest.fixture
+def new_surface(service: InMemoryService) -> Iterator[Callable[[str], Surface]]:
+    """Makes surfaces: `new_surface("sync")`, `new_surface("async")`."""
+    with ExitStack() as exits:
+
+        def make(name: str) -> Surface:
+            made = Surface(name, service)
+            exits.callback(made.close)
+            return made
+
+        yield make
+
+
 @pytest.fixture(params=["sync", "async"])
-def surface(request: pytest.FixtureRequest, service: InMemoryService) -> Iterator[Surface]:
+def surface(request: pytest.FixtureRequest, new_surface: Callable[[str], Surface]) -> Surface:
     """Each test runs once with `Client` and once with `AsyncClient`."""
-    made = Surface(request.param, service)
-    yield made
-    made.close()
+    return new_surface(request.param)
 
 
 @pytest.fixture
-def call(surface: Surface) -> Callable[..., Any]:
+def client(surface: Surface) -> Client | AsyncClient:
+    """The client that `call` calls."""
+    return surface.client()
+
+
+@pytest.fixture
+def call(surface: Surface, client: Client | AsyncClient) -> Callable[..., Any]:
     """Calls a method of one client by name: `call("encrypt", user_uuid, data)`."""
-    client = surface.client()
 
     def call(method: str, *args: Any, **options: Any) -> Any:
         return surface.run(getattr(client, method)(*args, **options))

@@ -96,6 +96,7 @@ def test_each_message_has_the_clients_timeout(surface: Any, service: InMemorySer
     """Without a deadline for the whole, no message waits longer than the client does."""
     client = surface.client(timeout_s=0.05)
     with service.outage():
+        surface.notice_outage(client)
         results = surface.run(client.encrypt_many([GOOD]))
     assert [type(result) for result in results] == [ServiceUnavailableError]
 

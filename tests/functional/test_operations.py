@@ -118,10 +118,14 @@ def test_ping_reaches_a_worker(call: Call) -> None:
     call("ping")
 
 
-def test_ping_tells_of_an_outage(call: Call, service: InMemoryService) -> None:
+def test_ping_tells_of_an_outage(
+    surface: Any, client: Any, call: Call, service: InMemoryService
+) -> None:
     """A broker that can't be reached is what ping says."""
-    with service.outage(), pytest.raises(ServiceUnavailableError):
-        call("ping", timeout_s=0.05)
+    with service.outage():
+        surface.notice_outage(client)
+        with pytest.raises(ServiceUnavailableError):
+            call("ping", timeout_s=0.05)
 
 
 def test_ping_tells_of_silence(call: Call, service: InMemoryService) -> None:

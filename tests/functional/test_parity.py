@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -106,9 +106,17 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
-def outcome_of(act: Callable[[], Any]) -> tuple[type, str]:
+IN_STATE: dict[str, Callable[[InMemoryService], AbstractContextManager[None]]] = {
+    "up": lambda _: nullcontext(),
+    "outage": lambda service: service.outage(),
+    "silence": lambda service: service.silence(),
+    "closed": lambda _: nullcontext(),
+}
+
+
+def outcome_of(surface: Any, client: Any, scenario: Scenario) -> tuple[type, str]:
     try:
-        result = act()
+        result = surface.run(scenario(client))
     except Exception as error:  # noqa: BLE001 - the outcome is what is compared
         return type(error), str(error)
     return type(result), repr(result)
@@ -116,22 +124,18 @@ def outcome_of(act: Callable[[], Any]) -> tuple[type, str]:
 
 @pytest.mark.parametrize("state", ["up", "outage", "silence", "closed"])
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_both_end_a_scenario_alike(service: InMemoryService, name: str, state: str) -> None:
+def test_both_end_a_scenario_alike(
+    service: InMemoryService, new_surface: Callable[[str], Any], name: str, state: str
+) -> None:
     """The same call in the same state of the world gives the same result or error."""
-    scenario = SCENARIOS[name]
-    timeout_s = 30.0 if state == "up" else 0.02
-
-    def called() -> Any:
-        with service.client(timeout_s=timeout_s) as client:
+    outcomes = []
+    for surface_name in ("sync", "async"):
+        surface = new_surface(surface_name)
+        client = surface.client(timeout_s=30.0 if state == "up" else 0.02)
+        with IN_STATE[state](service):
+            if state == "outage":
+                surface.notice_outage(client)
             if state == "closed":
-                client.close()
-            return scenario(client)
-
-    async def awaited() -> Any:
-        async with service.async_client(timeout_s=timeout_s) as client:
-            if state == "closed":
-                await client.close()
-            return await scenario(client)
-
-    service._is_down, service._is_silent = state == "outage", state == "silence"
-    assert outcome_of(called) == outcome_of(lambda: asyncio.run(awaited()))
+                surface.run(client.close())
+            outcomes.append(outcome_of(surface, client, SCENARIOS[name]))
+    assert outcomes[0] == outcomes[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from caas_tasks.errors import (
 from caas_tasks.names import Lane, Operation
 from producer_client import dispatcher as dispatcher_module
 from producer_client import waiting
+from producer_client.flights import Flight
 
 SAFETY_S = 30.0
 
@@ -158,6 +160,28 @@ def test_resend_keeps_the_id_and_the_bytes(rig: Any) -> None:
         rig.clock.forward(wait_s)
         rig.transport.wait_for_sent(count)
     assert rig.transport.sent[0] == rig.transport.sent[1] == rig.transport.sent[2]
+
+
+def test_resting_pump_holds_no_message(rig: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's plaintext stays in memory because it was the last that was sent again."""
+    call = rig.submit()
+    rig.clock.forward(1.0)
+    rig.transport.wait_for_sent(2)
+    rig.dispatcher.give_up(call)
+    looked = threading.Semaphore(0)
+    overdue = rig.dispatcher._overdue
+
+    def watched() -> list[Flight]:
+        looked.release()
+        return list(overdue())
+
+    monkeypatch.setattr(rig.dispatcher, "_overdue", watched)
+    assert all(looked.acquire(timeout=SAFETY_S) for _ in range(2))
+    call.flight = None
+    gc.collect()
+    message = rig.transport.sent[0]
+    held = [found for found in gc.get_objects() if isinstance(found, Flight)]
+    assert not [flight for flight in held if flight.message is message]
 
 
 def test_first_answer_wins(rig: Any) -> None:
