@@ -59,12 +59,23 @@ class Fleet:
         for worker in self._alive:
             worker.wait_for(READY)
 
+    def wait_for_oldest(self) -> None:
+        """Wait until the one that was started first is ready."""
+        self._alive[0].wait_for(READY)
+
+    def kill_oldest(self) -> None:
+        """`kill -9` of the one that was started first."""
+        self._kill(0)
+
     def kill_one(self, choice: random.Random) -> None:
         """`kill -9` of one of them; nothing happens when there is none."""
         if self._alive:
-            worker = self._alive.pop(choice.randrange(len(self._alive)))
-            self._killed_at[worker.pid] = time.monotonic()
-            worker.kill()
+            self._kill(choice.randrange(len(self._alive)))
+
+    def _kill(self, index: int) -> None:
+        worker = self._alive.pop(index)
+        self._killed_at[worker.pid] = time.monotonic()
+        worker.kill()
 
     def was_alive(self, since: float, until: float) -> bool:
         """Whether one worker was ready for the whole of a span of monotonic seconds."""

@@ -12,7 +12,6 @@ import time
 
 from producer_client import Client, Encrypted, ServiceError
 
-
 MIN_TIMEOUT_S = 0.01
 
 
