@@ -1,4 +1,4 @@
-"""A worker with this plugin holds an operation on data that begins with `HOLD`, once in each process."""
+"""A worker with this plugin holds the first operation on data that begins with `HOLD`."""
 
 from __future__ import annotations
 
