@@ -61,11 +61,8 @@ CONTENDERS: Final = (
     Contender(
         "caas",
         "this service",
-        "one worker (`solo`), fast lane",
-        (
-            *("-m", "celery", "-A", "worker", "worker", "--pool=solo", "--queues=caas.fast"),
-            *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-        ),
+        "`caas worker`, one process",
+        ("-m", "caas_cli", "worker", "--quiet"),
         {"CAAS_LOG_LEVEL": "WARNING"},
         has_asyncio=True,
     ),
@@ -87,7 +84,7 @@ CONTENDERS: Final = (
     Contender(
         "arq",
         "arq",
-        "polls every 5 ms, 100 jobs at a time, uvloop",
+        "polls every millisecond, 100 jobs at a time, uvloop",
         ("-m", "benchmarks.peers.arq.service"),
         has_threads=False,
         has_asyncio=True,
@@ -95,7 +92,7 @@ CONTENDERS: Final = (
     Contender(
         "saq",
         "saq",
-        "`apply`, concurrency 64, hiredis, uvloop",
+        "`apply` polling every 5 ms, concurrency 64, hiredis, uvloop",
         ("-m", "saq", "benchmarks.peers.saq.app.settings", "--quiet"),
         {"BENCH_SAQ_WORKER": "1"},
         has_threads=False,
@@ -104,7 +101,7 @@ CONTENDERS: Final = (
     Contender(
         "taskiq",
         "taskiq",
-        "list queue, results polled every 5 ms, acknowledged when received, no parsing",
+        "list queue, results polled every millisecond, acknowledged when received, no parsing",
         (
             *("-m", "taskiq", "worker", "benchmarks.peers.taskiq.app:broker", "--workers=1"),
             *("--no-parse", "--ack-type=when_received", "--log-level=ERROR"),

@@ -9,7 +9,7 @@ from arq.connections import RedisSettings
 
 from benchmarks import work
 
-POLL_S = float(os.environ.get("BENCH_ARQ_POLL_S", "0.005"))
+POLL_S = float(os.environ.get("BENCH_ARQ_POLL_S", "0.001"))
 SETTINGS = RedisSettings.from_dsn(os.environ["BENCH_REDIS"])
 
 

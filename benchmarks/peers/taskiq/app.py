@@ -9,7 +9,7 @@ from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend
 from benchmarks import work
 
 URL = os.environ["BENCH_REDIS"]
-POLL_S = float(os.environ.get("BENCH_TASKIQ_POLL_S", "0.005"))
+POLL_S = float(os.environ.get("BENCH_TASKIQ_POLL_S", "0.001"))
 
 
 def new_broker() -> ListQueueBroker:
