@@ -175,3 +175,23 @@ def test_item_too_large_for_any_message_is_refused(call: Call) -> None:
     item = {"userUUID": USER_UUID, "sensitiveData": "x" * 1_100_000}
     with pytest.raises(PayloadTooLargeError):
         call("request_items", Operation.ENCRYPT, [item])
+
+
+def test_request_that_fails_leaves_no_message_behind(
+    call: Call, client: Any, service: InMemoryService
+) -> None:
+    """When the first of several messages fails, the others are not waited for by nobody."""
+    item = {"userUUID": USER_UUID, "sensitiveData": "a"}
+    given_up: list[object] = []
+    give_up = client._dispatcher.give_up
+
+    def watched(one: object) -> Any:
+        given_up.append(one)
+        return give_up(one)
+
+    client._dispatcher.give_up = watched
+    with service.silence(), pytest.raises(RequestTimeoutError):
+        call("request_items", Operation.ENCRYPT, [item] * 1_201, timeout_s=0.02)
+    assert len(set(given_up)) == 3
+    assert not client._dispatcher._flights
+    assert not client._dispatcher._waiting
