@@ -16,12 +16,13 @@ import sys
 import threading
 import time
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from benchmarks import work
 from caas_cli import measure
 
 READY_S = 30.0
+T = TypeVar("T")
 
 
 class Contender(Protocol):
@@ -141,7 +142,7 @@ class Driver:
         return value
 
 
-def _run(coroutine: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+def _run(coroutine: Coroutine[Any, Any, T]) -> T:
     if os.environ.get("BENCH_LOOP") == "asyncio":
         return asyncio.run(coroutine)
     import uvloop
