@@ -44,8 +44,8 @@ docs-examples: $(STAMP) ## Run the examples of the README and of docs/.
 	@echo "== examples"
 	@if [ -d tests/docs ]; then $(BIN)/python -m pytest -q tests/docs; else echo "none yet"; fi
 
-bench: $(STAMP) ## Run the benchmarks (a few minutes).
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: $(STAMP) ## Compare with a plain Celery task, in one run (two minutes).
+	@$(BIN)/python -m benchmarks.celery_compared
 
 mutate: $(STAMP) ## Run mutation testing on envelope, keystore and operations (long).
 	@$(BIN)/mutmut run $(ARGS)
