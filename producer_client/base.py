@@ -10,7 +10,6 @@ from uuid import UUID
 from caas_tasks.encoding import encode_json
 from caas_tasks.envelope import ServicePublicKey
 from caas_tasks.errors import (
-    ConfigurationError,
     InvalidRequestError,
     ServiceError,
     UnauthorizedError,
@@ -25,10 +24,8 @@ from producer_client.flights import read_item
 from producer_client.job_handle import JobHandle
 from producer_client.jobs import prepare
 from producer_client.redis_transport import RedisTransport
-from producer_client.settings import DEFAULT_TIMEOUT_S, ClientSettings
+from producer_client.settings import DEFAULT_TIMEOUT_S, ClientSettings, checked_timeout_s
 from producer_client.transport import JobStore, OutgoingMessage, Transport
-
-MAX_TIMEOUT_S: Final = 3_600.0
 
 
 class BaseClient:
@@ -62,7 +59,7 @@ class BaseClient:
         transport: Transport | None = None,
     ) -> None:
         public_key = ServicePublicKey.from_text(server_key)
-        self._timeout_s = _checked_timeout_s(timeout_s)
+        self._timeout_s = checked_timeout_s(timeout_s)
         self._api_key = None if api_key is None else _checked_api_key(api_key)
         self._server_key = public_key
         self._transport: Transport = transport or RedisTransport(broker_url)
@@ -103,7 +100,7 @@ class BaseClient:
         return self._api_key
 
     def _deadline(self, timeout_s: float | None) -> float:
-        wait_s = self._timeout_s if timeout_s is None else _checked_timeout_s(timeout_s)
+        wait_s = self._timeout_s if timeout_s is None else checked_timeout_s(timeout_s)
         return time.monotonic() + wait_s
 
     def _abandon(self, calls: Iterable[Call | ServiceError | None]) -> None:
@@ -124,12 +121,6 @@ class BaseClient:
         """Raise what stands between the client and a worker; `unauthorized` means nothing does."""
         if outcome is not None and not isinstance(outcome, UnauthorizedError):
             raise outcome
-
-
-def _checked_timeout_s(timeout_s: object) -> float:
-    if not isinstance(timeout_s, int | float) or not 0 < timeout_s <= MAX_TIMEOUT_S:
-        raise ConfigurationError(f"timeout_s is a number above 0 and at most {MAX_TIMEOUT_S:.0f}.")
-    return float(timeout_s)
 
 
 def _checked_api_key(api_key: object) -> str:

@@ -35,6 +35,7 @@ from producer_client.flights import read_answers
 from producer_client.job_handle import MAX_JOB_MESSAGES, JobHandle, message_id
 from producer_client.many import encrypt_portions, read_result
 from producer_client.results import Encrypted
+from producer_client.settings import checked_timeout_s
 from producer_client.transport import JobStore, OutgoingMessage
 
 _JOB_ID_BYTES: Final = 16
@@ -208,7 +209,7 @@ class Job:
 
     def collect(self, *, timeout_s: float | None = None) -> Results:
         """The results, as `Client.collect`."""
-        wait_s = self._timeout_s if timeout_s is None else timeout_s
+        wait_s = self._timeout_s if timeout_s is None else checked_timeout_s(timeout_s)
         return collect(self._store, self.handle, time.monotonic() + wait_s)
 
     def cancel(self) -> None:
@@ -234,7 +235,7 @@ class AsyncJob:
 
     async def collect(self, *, timeout_s: float | None = None) -> Results:
         """The results, as `AsyncClient.collect`."""
-        wait_s = self._timeout_s if timeout_s is None else timeout_s
+        wait_s = self._timeout_s if timeout_s is None else checked_timeout_s(timeout_s)
         return await collect_async(self._store, self.handle, time.monotonic() + wait_s)
 
     async def cancel(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -10,8 +10,20 @@ from caas_tasks.envelope import ServicePublicKey
 from caas_tasks.errors import ConfigurationError
 from caas_tasks.settings import BrokerSettings
 
-TimeoutSeconds = Annotated[float, Field(gt=0, le=3_600)]
-DEFAULT_TIMEOUT_S = 5.0
+DEFAULT_TIMEOUT_S: Final = 5.0
+MAX_TIMEOUT_S: Final = 3_600.0
+TimeoutSeconds = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
+
+
+def checked_timeout_s(timeout_s: object) -> float:
+    """A timeout that was passed as an argument.
+
+    Raises:
+        ConfigurationError: not a number above 0 and at most `MAX_TIMEOUT_S`.
+    """
+    if not isinstance(timeout_s, int | float) or not 0 < timeout_s <= MAX_TIMEOUT_S:
+        raise ConfigurationError(f"timeout_s is a number above 0 and at most {MAX_TIMEOUT_S:.0f}.")
+    return float(timeout_s)
 
 
 class ClientSettings(BrokerSettings):

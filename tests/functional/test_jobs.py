@@ -10,6 +10,7 @@ import pytest
 from caas_tasks.encoding import encode_json
 from caas_tasks.envelope import UNREADABLE_REPLY
 from caas_tasks.errors import (
+    ConfigurationError,
     ForbiddenError,
     InvalidRequestError,
     PayloadTooLargeError,
@@ -70,10 +71,17 @@ def test_unfinished_job_is_a_timeout_and_can_be_collected_later(
         job = surface.run(client.submit_encrypt_many(pairs(1)))
         with pytest.raises(RequestTimeoutError):
             surface.run(client.collect(job.handle, timeout_s=0.05))
-        for odd in (-1, float("nan")):
-            with pytest.raises(RequestTimeoutError):
-                surface.run(job.collect(timeout_s=odd))
     assert len(surface.run(job.collect())) == 1
+
+
+@pytest.mark.parametrize("odd", [-1, 0, float("nan"), float("inf")])
+def test_collect_refuses_a_timeout_that_is_none(
+    surface: Any, service: InMemoryService, odd: float
+) -> None:
+    """A job's own `collect` has the bounds of the client's: no wait without an end."""
+    job = surface.run(surface.client().submit_encrypt_many(pairs(1)))
+    with pytest.raises(ConfigurationError, match="timeout_s"):
+        surface.run(job.collect(timeout_s=odd))
 
 
 def test_cancelled_job_is_not_known(surface: Any, service: InMemoryService) -> None:
