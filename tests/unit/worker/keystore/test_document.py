@@ -86,6 +86,17 @@ def test_no_secret_in_any_text_form(fields: dict[str, Any]) -> None:
     assert "blake2b" not in shown
 
 
+@pytest.mark.parametrize("value", ["canary", "Y2FuYXJ5", ["canary"], {"canary": 1}])
+def test_no_input_in_a_validation_error(fields: dict[str, Any], value: object) -> None:
+    """Pydantic's own error, which a debugger or a log may show, is silent about what came in."""
+    change_version(root=value, salt_pool="canary")(fields)
+    with pytest.raises(ValidationError) as caught:
+        Keystore.model_validate_json(json.dumps(fields))
+    shown = f"{caught.value!s} {caught.value!r}"
+    assert "canary" not in shown
+    assert "Y2FuYXJ5" not in shown
+
+
 def test_keystore_is_frozen(keystore: Keystore) -> None:
     """A change is a new document."""
     with pytest.raises(ValidationError):
@@ -260,6 +271,12 @@ def test_destroyed_version_stays_listed(fields: dict[str, Any]) -> None:
     gone = {**fields["key_versions"][0], "version": 2, "state": "destroyed", "root": None}
     fields["key_versions"].append({**gone, "salt_pool": []})
     assert read(fields).key_versions[1].state is State.DESTROYED
+
+
+def test_largest_version(fields: dict[str, Any]) -> None:
+    """A version's number fits the four bytes that a token has for it, the largest included."""
+    change_version(version=2**32 - 1)(fields)
+    assert read({**fields, "primary": 2**32 - 1}).primary == 4_294_967_295
 
 
 @pytest.mark.parametrize("at", [0, 2**40 - 1])
