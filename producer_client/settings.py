@@ -26,10 +26,9 @@ def checked_timeout_s(timeout_s: object) -> float:
     return float(timeout_s)
 
 
-class ClientSettings(BrokerSettings):
-    """What a main server is given: the broker, its API key and the service's public key."""
+class ServiceSettings(BrokerSettings):
+    """What everyone needs who calls the service: the broker, its public key, a timeout."""
 
-    api_key: SecretStr = Field(description="The main server's API key.")
     server_key: str = Field(description="The service's public key, `caaspub1.…`.")
     timeout_s: TimeoutSeconds = Field(
         default=DEFAULT_TIMEOUT_S, description="Seconds that a call waits for its answer."
@@ -46,3 +45,9 @@ class ClientSettings(BrokerSettings):
         if problem:
             raise ValueError(problem)
         return value
+
+
+class ClientSettings(ServiceSettings):
+    """What a main server is given: that, and its API key."""
+
+    api_key: SecretStr = Field(description="The main server's API key.")
