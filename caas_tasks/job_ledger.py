@@ -83,15 +83,26 @@ class JobLedger:
         return bool(self._redis.zadd(JOBS_KEY, {job_id: lease_end}, xx=True, ch=True))
 
     def finish(self, job_id: str, result: str) -> None:
-        """Store a job's result and strike it out, in one step."""
-        pipe = self._redis.pipeline(transaction=True)
-        pipe.set(RESULT_PREFIX + job_id, result, ex=RESULT_TTL_S)
-        pipe.zrem(JOBS_KEY, job_id)
-        pipe.delete(JOB_PREFIX + job_id)
-        pipe.execute()
+        """Store a job's result and strike it out, in one step; nothing when it is no longer here.
+
+        So a result is kept only of a job that nobody has taken back or finished meanwhile.
+        """
+        key = JOB_PREFIX + job_id
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.watch(key)
+            if not pipe.exists(key):
+                return
+            pipe.multi()
+            pipe.set(RESULT_PREFIX + job_id, result, ex=RESULT_TTL_S)
+            pipe.zrem(JOBS_KEY, job_id)
+            pipe.delete(key)
+            try:
+                pipe.execute()
+            except redis.WatchError:
+                return
 
     def cancel(self, job_ids: Sequence[str]) -> None:
-        """Strike jobs out and drop results; a worker that has begun one finishes it for nobody."""
+        """Strike jobs out and drop results; what a worker makes of one it has begun is not kept."""
         pipe = self._redis.pipeline(transaction=True)
         pipe.zrem(JOBS_KEY, *job_ids)
         pipe.delete(*(JOB_PREFIX + job_id for job_id in job_ids))

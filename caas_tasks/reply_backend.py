@@ -7,9 +7,9 @@
 
 A task that names an inbox in `reply_to` gets its reply pushed there, as `<task id>:<sealed reply>`.
 The list keeps it while the client reconnects. One client has one inbox and takes many replies in
-one round trip, with no subscription. A task without an inbox, such as one of the bulk lane, keeps
-its result under its id, where `Client.collect` and Celery's `AsyncResult` find it; that strikes the
-job out of the ledger. Only sealed text is ever stored.
+one round trip, with no subscription. A job of the ledger keeps its result under its id, where
+`Client.collect` and Celery's `AsyncResult` find it; that strikes the job out. Only sealed text is
+ever stored, and of a task that is neither a call nor a job nothing at all.
 """
 
 from __future__ import annotations

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import fakeredis
 import pytest
+from redis.client import Pipeline
 
 from caas_tasks.job_ledger import (
     JOB_TTL_S,
@@ -107,6 +110,38 @@ def test_a_cancelled_job_leaves_nothing(ledger: JobLedger, server: fakeredis.Fak
     ledger.finish("a-0", "result")
     ledger.cancel(["a-0", "a-1"])
     assert server.keys() == []
+
+
+def test_a_result_that_comes_after_the_cancellation_is_not_kept(
+    ledger: JobLedger, server: fakeredis.FakeRedis
+) -> None:
+    """A worker that had begun a job when it was taken back leaves nothing of it."""
+    ledger.claim("a-0")
+    ledger.cancel(["a-0", "a-1"])
+    ledger.finish("a-0", "result")
+    assert server.keys() == []
+
+
+def test_a_cancellation_while_the_result_is_stored_wins(
+    ledger: JobLedger, server: fakeredis.FakeRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the ledger and the write a job may go: then nothing is written."""
+    set_value = Pipeline.set
+
+    def cancel_first(pipe: Pipeline, *args: Any, **kwargs: Any) -> Any:
+        ledger.cancel(["a-0", "a-1"])
+        return set_value(pipe, *args, **kwargs)
+
+    monkeypatch.setattr(Pipeline, "set", cancel_first)
+    ledger.finish("a-0", "result")
+    assert server.keys() == []
+
+
+def test_the_first_result_of_a_job_stays(ledger: JobLedger) -> None:
+    """A job that ran twice keeps what it was finished with first."""
+    ledger.finish("a-0", "first")
+    ledger.finish("a-0", "second")
+    assert ledger.results(["a-0"]) == [b"first"]
 
 
 def test_a_job_whose_text_has_expired_is_dropped(

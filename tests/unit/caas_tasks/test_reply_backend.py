@@ -86,7 +86,8 @@ def test_only_sealed_text_is_pushed(
 def test_without_inbox_the_result_is_kept(
     backend: ReplyBackend, server: fakeredis.FakeRedis, request_: Any
 ) -> None:
-    """A task without an inbox keeps its sealed result for a day, where Celery finds it."""
+    """A job of the ledger keeps its sealed result for a day, where Celery finds it."""
+    backend.ledger.enter([LedgerEntry(TASK_ID, "caas.encrypt", "c2VhbGVk")])
     backend.store_result(TASK_ID, "c2VhbGVk", states.SUCCESS, request=request_)
     raw = server.get(f"caas:result:{TASK_ID}")
     assert isinstance(raw, bytes)
@@ -106,6 +107,14 @@ def test_only_sealed_text_is_kept(
     backend.store_result(TASK_ID, result, state)
     assert server.get(f"caas:result:{TASK_ID}") is None
     assert backend.ledger.count_open([TASK_ID]) == 1
+
+
+def test_without_inbox_or_ledger_nothing_is_kept(
+    backend: ReplyBackend, server: fakeredis.FakeRedis
+) -> None:
+    """Nobody waits for the result of a task that is neither a call nor a job."""
+    store(backend, "c2VhbGVk", inbox=None)
+    assert server.keys() == []
 
 
 def test_unknown_result_is_pending(backend: ReplyBackend) -> None:
