@@ -28,6 +28,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from caas_tasks.job_ledger import RESULT_PREFIX, JobLedger
+from caas_tasks.pipelining import PipelinedConnection
 from caas_tasks.redis_url import parse_broker_url
 
 INBOX_PREFIX: Final = "caas:reply:"
@@ -60,6 +61,10 @@ class ReplyBackend(BaseBackend):
         )
 
     @cached_property
+    def _inboxes(self) -> PipelinedConnection:
+        return PipelinedConnection(self._redis.connection_pool.get_connection)
+
+    @cached_property
     def ledger(self) -> JobLedger:
         """The ledger of the bulk lane's jobs."""
         return JobLedger(self._redis, time.time)
@@ -74,7 +79,11 @@ class ReplyBackend(BaseBackend):
         **kwargs: Any,
     ) -> Any:
         """Deliver a reply. When Redis can't be reached it is dropped: the client asks again."""
-        inbox = getattr(request, "reply_to", None)
+        self.deliver(getattr(request, "reply_to", None), task_id, result, state)
+        return result
+
+    def deliver(self, inbox: str | None, task_id: str, result: object, state: str) -> None:
+        """Push a reply to its inbox, or keep it where there is none."""
         try:
             if inbox:
                 self._push(inbox, task_id, result, state)
@@ -82,16 +91,14 @@ class ReplyBackend(BaseBackend):
                 self._keep(task_id, result, state)
         except redis.RedisError as error:
             logger.warning("reply %s was not delivered: %s", task_id, type(error).__name__)
-        return result
 
     def _push(self, inbox: str, task_id: str, result: Any, state: str) -> None:
         if state != states.SUCCESS or not isinstance(result, str) or not _INBOX_ID.match(inbox):
             return
         key = INBOX_PREFIX + inbox
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.rpush(key, task_id + ID_SEPARATOR + result)
-        pipe.expire(key, INBOX_TTL_S)
-        pipe.execute()
+        self._inboxes.send(
+            ("RPUSH", key, task_id + ID_SEPARATOR + result), ("EXPIRE", key, INBOX_TTL_S)
+        )
 
     def _keep(self, task_id: str, result: Any, state: str) -> None:
         # Anything else is a failure of Celery's own: the job stays in the ledger and is retried.
