@@ -12,6 +12,9 @@ from typing import Any, Final
 
 from celery.worker import consumer
 
+from worker.direct import DirectWay
+from worker.runtime import RUNTIME
+
 BODY_PARTS: Final = 3
 """Arguments, keyword arguments, and what to do next."""
 
@@ -46,13 +49,15 @@ class Consumer(consumer.Consumer):
     def create_task_handler(self, *options: Any) -> Callable[[Any], None]:
         """What each message is given to."""
         handle = super().create_task_handler(*options)
+        direct = DirectWay(self, RUNTIME)
         lost = (*self.connection_errors, *self.channel_errors)
 
         def on_message(message: Any) -> None:
             reason: str
             try:
                 check_frame(message.headers, message.payload)
-                handle(message)
+                if not direct.take(message):
+                    handle(message)
             except (*lost, MemoryError):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a hostile message sets off
