@@ -31,10 +31,13 @@ from producer_client.calls import Call, wake
 from producer_client.flights import Flight, payload
 from producer_client.sessions import SessionSource
 from producer_client.transport import MAX_SEND_S, IncomingReply, OutgoingMessage, Transport
-from producer_client.waiting import WaitingCalls
+from producer_client.waiting import MAX_MESSAGE_ITEMS, WaitingCalls
 
 MAX_IN_FLIGHT: Final = 2
 """Messages in flight before further calls gather: one is worked on while the next is on its way."""
+
+MIN_SHARE: Final = 8
+"""Items below which what waits is not divided between messages."""
 
 STALE_S: Final = 0.25
 """A message without a reply for this long no longer holds back others: its worker may be gone."""
@@ -188,11 +191,17 @@ class Dispatcher:
         with self._lock:
             if not self._waiting:
                 return None
-            calls = self._waiting.take()
+            calls = self._waiting.take(self._share())
             self._room.notify_all()
             flight = self._seal(calls)
             self._flights[flight.message.message_id] = flight
             return flight
+
+    def _share(self) -> int:
+        """Most items of the next message, so that client and worker both have work."""
+        in_flight = sum(len(flight.calls) for flight in self._flights.values())
+        share = -(-(self._waiting.items + in_flight) // MAX_IN_FLIGHT)
+        return min(MAX_MESSAGE_ITEMS, max(MIN_SHARE, share))
 
     def _seal(self, calls: list[Call]) -> Flight:
         operation = calls[0].operation

@@ -66,8 +66,8 @@ class WaitingCalls:
             if not group:
                 del self._groups[key]
 
-    def take(self) -> list[Call]:
-        """The calls of the next message: as many of the next group as fit in one."""
+    def take(self, most_items: int = MAX_MESSAGE_ITEMS) -> list[Call]:
+        """The calls of the next message: as many of the next group as fit in one, at least one."""
         key, group = next(iter(self._groups.items()))
         calls: list[Call] = []
         items = size_bytes = 0
@@ -75,9 +75,7 @@ class WaitingCalls:
             call = next(iter(group))
             items += len(call.encoded)
             size_bytes += call.size_bytes
-            is_full = (
-                items > MAX_MESSAGE_ITEMS or size_bytes > MAX_PAYLOAD_BYTES - PAYLOAD_RESERVE_BYTES
-            )
+            is_full = items > most_items or size_bytes > MAX_PAYLOAD_BYTES - PAYLOAD_RESERVE_BYTES
             if calls and is_full:
                 break
             group.popitem(last=False)

@@ -87,6 +87,27 @@ def test_calls_gather_while_messages_are_in_flight(rig: Any) -> None:
     assert len({call.result()[0]["encrypted_data"] for call in calls}) == 3
 
 
+def test_what_gathered_is_divided(rig: Any) -> None:
+    """A message takes half of what is under way, so that client and worker both have work."""
+    rig.fill()
+    for number in range(40):
+        rig.submit(f"divided {number}")
+    for number in range(2):
+        rig.transport.answer(rig.transport.sent[number])
+        rig.transport.wait_for_sent(number + 3)
+    assert [len(sent_data(rig, number)) for number in (2, 3)] == [21, 19]
+
+
+def test_few_calls_are_not_divided(rig: Any) -> None:
+    """Below `MIN_SHARE` a second message would cost more than it saves."""
+    rig.fill()
+    for number in range(dispatcher_module.MIN_SHARE):
+        rig.submit(f"few {number}")
+    rig.transport.answer(rig.transport.sent[0])
+    rig.transport.wait_for_sent(3)
+    assert len(sent_data(rig, 2)) == dispatcher_module.MIN_SHARE
+
+
 def test_keys_and_operations_do_not_mix(rig: Any) -> None:
     """A message has one API key and one operation; what differs travels apart."""
     rig.fill()

@@ -156,3 +156,10 @@ def test_counts_return_to_nothing(how: str) -> None:
         assert set(waiting_calls.clear()) == set(calls)
     assert not waiting_calls
     assert (waiting_calls.items, waiting_calls.size_bytes) == (0, 0)
+
+
+def test_a_message_takes_no_more_than_its_share() -> None:
+    """A smaller bound leaves the rest for the next message."""
+    calls = [make(str(n)) for n in range(5)]
+    waiting_calls = queue(*calls)
+    assert [waiting_calls.take(3), waiting_calls.take(3)] == [calls[:3], calls[3:]]
