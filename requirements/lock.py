@@ -14,8 +14,11 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 LOCKS: Final = {
     "client.txt": [],
+    "worker.txt": ["--extra", "worker", "--extra", "otel"],
+    "gateway.txt": ["--extra", "gateway", "--extra", "otel"],
+    "flower.txt": ["--extra", "flower"],
     "all.txt": ["--extra", "all"],
-    "dev.txt": ["--extra", "all", "--group", "dev"],
+    "dev.txt": ["--extra", "all", "--group", "dev", "--group", "browser", "--group", "deploy"],
 }
 HEADER: Final = (
     "# Made by `make lock` from pyproject.toml. Install with `pip install --require-hashes`.\n"
@@ -33,6 +36,9 @@ COMPILE: Final = (
     "--no-emit-index-url",
     "--no-emit-find-links",
     "--no-annotate",
+    # With extras left out, an older pip takes the newest release for `name[extra]`, and then finds
+    # it not to be the locked one.
+    "--no-strip-extras",
 )
 _ADDRESS: Final = re.compile(r"://|@ ?file|\s/\w")
 
