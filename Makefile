@@ -5,10 +5,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+OPS_PACKAGES := redis-server redis-sentinel redis-tools prometheus
+BROWSER_PACKAGES := chromium
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check format lint types imports docs-examples bench mutate lock clean
+.PHONY: help run test ops browser soak check format lint types imports docs-examples bench mutate lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +20,14 @@ run: $(STAMP) ## Start broker, workers and gateway, show the example, stay up un
 
 test: $(STAMP) ## Run all tests and hold the coverage to its threshold.
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+ops: $(STAMP) ## Check what operators run: images, manifests, TLS, ACL, Sentinel (Debian packages; root installs them).
+	@sh tests/install_packages.sh $(OPS_PACKAGES)
+	@$(BIN)/python -m pytest -m ops tests/ops $(ARGS)
+
+browser: $(STAMP) ## Drive the pages that people see in Chromium (a Debian package; root installs it).
+	@sh tests/install_packages.sh $(BROWSER_PACKAGES)
+	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
 soak: $(STAMP) ## Kill, restart and cut everything for minutes; no call may be wrong, lost or late.
 	@$(BIN)/python -m pytest -m soak tests/soak $(ARGS)

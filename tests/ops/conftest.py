@@ -1,0 +1,1 @@
+"""Tests of what operators run; `make ops` installs what they need."""
