@@ -21,4 +21,4 @@ if [ ! -e "$policy" ]; then
 fi
 apt-get update -qq
 # shellcheck disable=SC2086 # one word a package
-DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $missing >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get install -o DPkg::Lock::Timeout=300 -qq --yes --no-install-recommends $missing >/dev/null

@@ -93,7 +93,7 @@ def test_traffic_is_denied_unless_allowed() -> None:
 
 @pytest.mark.parametrize("lane", LANES)
 def test_each_lane_is_served_and_scaled(lane: str) -> None:
-    """A lane has its workers, scaled on the length of its list and the age of its oldest message."""
+    """A lane has workers, scaled on the length of its list and the age of its oldest message."""
     workers = next(
         document
         for _, document in ALL
@@ -123,7 +123,7 @@ def test_every_file_is_in_a_kustomization() -> None:
 
 
 def test_the_example_overlay_builds(tmp_path: Path) -> None:
-    """kustomize makes one valid set of objects of base, component and secrets."""
+    """The overlay is one whole set of objects: base, component and secrets."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("kubectl, whose kustomize builds the overlay, is not installed")
