@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
@@ -18,6 +19,7 @@ from caas_tasks.envelope import SessionKeys, unwrap_session
 from caas_tasks.errors import KeyUnavailableError, UnreadableMessageError
 from worker.keystore.document import ApiKey, Keystore, KeyVersion, Profile, ServiceKey, State
 from worker.operations.derivation import derive
+from worker.user_names import UserNames
 
 MAX_SESSIONS: Final = 4_096
 """Opened sessions that are kept, the least recently used go first; about 6 MiB when full."""
@@ -89,6 +91,8 @@ class Keyring:
         }
         self._api_keys = {key.key_id: key for key in keystore.api_keys}
         self._tenants: dict[str, TenantKeys] = {}
+        audit_key: bytes | None = getattr(keystore, "audit_key", None)
+        self._user_names = None if audit_key is None else UserNames(audit_key)
         self._sessions: OrderedDict[tuple[bytes, bytes], SessionKeys] = OrderedDict()
         # Threads of one worker share the sessions: one must not drop what another has just found.
         self._lock = threading.Lock()
@@ -111,6 +115,16 @@ class Keyring:
         if keys is None:
             keys = self._tenants[name] = TenantKeys(self._keystore, name)
         return keys
+
+    def user_hashes(self, tenant: str, users: Iterable[str]) -> tuple[str, ...]:
+        """Keyed hashes of a tenant's users, for logs; empty when the keystore has no audit key.
+
+        Args:
+            users: UUIDs in lower case.
+        """
+        if self._user_names is None:
+            return ()
+        return self._user_names.for_audit(tenant, users)
 
     def session(self, key_id: bytes, wrapped: bytes) -> SessionKeys:
         """The keys of a client's session, from memory or by opening the wrapped secret.

@@ -1,15 +1,14 @@
 """From a sealed request to a sealed reply: the straight line that every task runs.
 
 Order (docs/spec.md, section 7): sizes, opening, schema, API key, expiry, scope, guess limit,
-operation. Nothing leaves this module but sealed text: every exception ends here, and what is logged
-of one is its type and where it was raised, never its message, which may hold input.
+operation. Nothing leaves this module but sealed text: every exception ends here. Observers are told
+of each request before its reply leaves, and can keep it from leaving.
 """
 
 from __future__ import annotations
 
-import logging
-import traceback
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from caas_tasks.encoding import encode_json
@@ -21,14 +20,14 @@ from caas_tasks.envelope import (
     seal_reply,
     split_request,
 )
-from caas_tasks.errors import InternalError, ServiceError, UnreadableMessageError
-from caas_tasks.messages import Item, RefusedItem, error_body, parse_request, with_reference
+from caas_tasks.errors import ServiceError, ServiceUnavailableError, UnreadableMessageError
+from caas_tasks.messages import error_body, parse_request
 from caas_tasks.names import Field, Operation
-from worker import policy
-from worker.keyring import Keyring, TenantKeys
-from worker.operations.execute import execute
-
-logger = logging.getLogger(__name__)
+from worker import incident, policy
+from worker.batch import Batch, GuessLimits
+from worker.keyring import Keyring
+from worker.observation import Observation
+from worker.outcome import Observer, Outcome
 
 
 class Service:
@@ -38,6 +37,9 @@ class Service:
         keyring: gives the current keyring; asked once a request.
         now_ms: Unix time in milliseconds.
         random_bytes: cryptographically secure, such as `os.urandom`.
+        observers: told of each request, in this order, before its reply leaves.
+        limits: the guess limit; None for no limit.
+        stopwatch: seconds that never go back; only asked when there are observers.
     """
 
     def __init__(
@@ -45,74 +47,96 @@ class Service:
         keyring: Callable[[], Keyring],
         now_ms: Callable[[], int],
         random_bytes: Callable[[int], bytes],
+        *,
+        observers: Sequence[Observer] = (),
+        limits: GuessLimits | None = None,
+        stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._keyring = keyring
         self._now_ms = now_ms
         self._random_bytes = random_bytes
+        self._observers = tuple(observers)
+        self._needs_users = any(observer.needs_users for observer in observers)
+        self._limits = limits
+        self._stopwatch = stopwatch
 
     def answer(self, operation: Operation, message_id: str, sealed: object) -> str:
         """The sealed reply to a sealed request, or `UNREADABLE_REPLY`. Never raises."""
+        if not self._observers:
+            return self._answer(operation, message_id, sealed, None)[0]
+        observation = Observation(
+            operation,
+            message_id,
+            self._now_ms(),
+            self._stopwatch,
+            needs_users=self._needs_users,
+        )
+        reply, keys = self._answer(operation, message_id, sealed, observation)
+        if self._tell(observation.outcome(UnreadableMessageError.code)) or keys is None:
+            return reply
+        return self._seal(keys, operation, message_id, error_body(_unaccounted()))
+
+    def _answer(
+        self, operation: Operation, message_id: str, sealed: object, seen: Observation | None
+    ) -> tuple[str, SessionKeys | None]:
+        """The reply, and the session's keys when the request could be opened."""
         try:
             keyring = self._keyring()
             request = split_request(sealed)
             keys = keyring.session(request.key_id, request.wrapped)
             payload = request.open(keys, operation.task_name, message_id)
         except UnreadableMessageError:
-            return UNREADABLE_REPLY
+            return UNREADABLE_REPLY, None
         except Exception as error:  # noqa: BLE001 - no session to seal with, yet it must answer
-            self._internal_error(operation, error)
-            return UNREADABLE_REPLY
-        return self._seal(
-            keys, operation, message_id, self._body(operation, keyring, request, payload)
-        )
+            incident.report(operation, error, self._random_bytes)
+            return UNREADABLE_REPLY, None
+        if seen is not None:
+            seen.opened()
+        body = self._body(operation, keyring, request, payload, seen)
+        if seen is not None:
+            seen.answered(body)
+        return self._seal(keys, operation, message_id, body), keys
 
     def _seal(self, keys: SessionKeys, operation: Operation, message_id: str, body: object) -> str:
         nonce = self._random_bytes(NONCE_BYTES)
         return seal_reply(keys, operation.task_name, message_id, encode_json(body), nonce)
 
     def _body(
-        self, operation: Operation, keyring: Keyring, request: SealedRequest, payload: bytes
+        self,
+        operation: Operation,
+        keyring: Keyring,
+        request: SealedRequest,
+        payload: bytes,
+        seen: Observation | None,
     ) -> dict[str, Any]:
         try:
             api_key, items = parse_request(operation, payload)
             now_ms = self._now_ms()
             record = policy.authenticate(keyring, api_key, now_ms)
+            if seen is not None:
+                seen.accepted(keyring, record, items)
             policy.check_expiry(request.expiry_ms, now_ms)
             policy.check_scope(record, operation)
-            tenant = keyring.tenant(record.tenant)
+            batch = Batch(operation, keyring, record.tenant, self._random_bytes, self._limits)
+            return {Field.ITEMS: batch.answers(items)}
         except ServiceError as error:
             return error_body(error)
         except Exception as error:  # noqa: BLE001 - Celery would publish what it holds
-            return error_body(self._internal_error(operation, error))
-        # The guess limit's place: it reserves here, an item at a time, before the work is done.
-        return {Field.ITEMS: [self._item(operation, tenant, item) for item in items]}
+            return error_body(incident.report(operation, error, self._random_bytes))
 
-    def _item(
-        self, operation: Operation, tenant: TenantKeys, item: Item | RefusedItem
-    ) -> dict[str, Any]:
-        if isinstance(item, RefusedItem):
-            return with_reference(error_body(item.error), item.reference)
-        try:
-            answer = execute(operation, tenant, item)
-        except ServiceError as error:
-            answer = error_body(error)
-        except Exception as error:  # noqa: BLE001 - a bad item never fails its neighbours
-            answer = error_body(self._internal_error(operation, error))
-        return with_reference(answer, item.reference)
-
-    def _internal_error(self, operation: Operation, error: Exception) -> InternalError:
-        incident = self._random_bytes(8).hex()
-        logger.error(
-            "internal error %s in %s: %s at %s",
-            incident,
-            operation.task_name,
-            type(error).__name__,
-            _where(error),
-        )
-        return InternalError(f"Internal error {incident}.")
+    def _tell(self, outcome: Outcome) -> bool:
+        """Tell every observer; whether all let the reply go."""
+        may_leave = True
+        for observer in self._observers:
+            try:
+                observer.observe(outcome)
+            except Exception as error:  # noqa: BLE001 - what an observer raises keeps a reply back
+                if not isinstance(error, ServiceError):
+                    incident.report(outcome.operation, error, self._random_bytes)
+                may_leave = False
+                outcome = outcome.refused(ServiceUnavailableError.code)
+        return may_leave
 
 
-def _where(error: BaseException) -> str:
-    """The frames an exception went through, innermost last, without any value."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return " > ".join(f"{frame.filename}:{frame.lineno}({frame.name})" for frame in frames)
+def _unaccounted() -> ServiceUnavailableError:
+    return ServiceUnavailableError("The service could not keep account of the request.")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from caas_tasks import envelope
 from caas_tasks.errors import InvalidRequestError, RateLimitedError
 from caas_tasks.names import SCOPES, Operation
-from worker import policy, service
+from worker import batch, policy
 from worker.keystore import change
 
 UUID = "4dbcbcfe-4800-40a8-badf-c26b73af230c"
@@ -204,21 +204,21 @@ def test_crash_in_an_operation(
     world: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A bug in an operation fails its item with an id to look up, and nothing more."""
-    monkeypatch.setattr(service, "execute", crash)
+    monkeypatch.setattr(batch, "execute", crash)
     items = [{**ITEMS[Operation.ENCRYPT], "reference": "r"}]
     (answer,) = world.ask(Operation.ENCRYPT, items)["items"]
     assert answer["reference"] == "r"
-    assert_incident(answer["error"], caplog, "_item")
+    assert_incident(answer["error"], caplog, "_answer")
 
 
 def test_crash_of_one_item(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A crash on one item leaves its neighbours' answers."""
-    execute = service.execute
+    execute = batch.execute
 
     def pick(operation: Any, tenant: Any, item: Any) -> Any:
         return crash() if item.reference else execute(operation, tenant, item)
 
-    monkeypatch.setattr(service, "execute", pick)
+    monkeypatch.setattr(batch, "execute", pick)
     good = ITEMS[Operation.ENCRYPT]
     answers = world.ask(Operation.ENCRYPT, [good, {**good, "reference": "r"}, good])["items"]
     assert ["error" in answer for answer in answers] == [False, True, False]
@@ -230,7 +230,7 @@ def test_typed_error_of_an_operation(world: Any, monkeypatch: pytest.MonkeyPatch
     def refuse(*_arguments: Any) -> Any:
         raise RateLimitedError(retry_after_s=7)
 
-    monkeypatch.setattr(service, "execute", refuse)
+    monkeypatch.setattr(batch, "execute", refuse)
     (answer,) = world.ask(Operation.ENCRYPT, [ITEMS[Operation.ENCRYPT]])["items"]
     assert (answer["error"]["code"], answer["error"]["retry_after"]) == ("rate_limited", 7)
 

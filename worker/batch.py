@@ -1,0 +1,102 @@
+"""The items of one authorised request: guess limit, operation, answer, in order.
+
+A bad item never fails its neighbours. The guesses of a batch are reserved together before any of
+them is worked on, and those that were right are given back together after the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from caas_tasks.errors import ServiceError
+from caas_tasks.messages import Item, RefusedItem, UserItem, error_body, with_reference
+from caas_tasks.names import Field, Operation
+from worker import incident
+from worker.keyring import Keyring
+from worker.operations.execute import execute
+
+GUESSES: Final = frozenset({"encrypt", "verify", "candidates", "wrap", "verify_password"})
+"""The operations that let a caller test a guess about one user."""
+
+
+class GuessLimits(Protocol):
+    """Bounds how often a caller may guess about one user (docs/spec.md, section 7)."""
+
+    def reserve(
+        self, keyring: Keyring, tenant: str, users: Sequence[str]
+    ) -> Sequence[ServiceError | None]:
+        """Take one guess a user off its budget; for each an error when there is none left.
+
+        Args:
+            users: UUIDs, one a guess: a user that stands here twice is guessed about twice.
+        """
+
+    def give_back(self, keyring: Keyring, tenant: str, users: Sequence[str]) -> None:
+        """Undo reservations of guesses that were right."""
+
+
+class Batch:
+    """Answers the items of one request.
+
+    Args:
+        operation: what is asked for.
+        keyring: the keys, the tenant's among them.
+        tenant: the tenant's name.
+        random_bytes: for the ids of internal errors.
+        limits: None for no guess limit.
+    """
+
+    __slots__ = ("_keyring", "_keys", "_limits", "_operation", "_random_bytes", "_tenant")
+
+    def __init__(
+        self,
+        operation: Operation,
+        keyring: Keyring,
+        tenant: str,
+        random_bytes: Callable[[int], bytes],
+        limits: GuessLimits | None = None,
+    ) -> None:
+        self._operation = operation
+        self._keyring = keyring
+        self._tenant = tenant
+        self._keys = keyring.tenant(tenant)
+        self._random_bytes = random_bytes
+        self._limits = limits if operation.value in GUESSES else None
+
+    def answers(self, items: Sequence[Item | RefusedItem]) -> list[dict[str, Any]]:
+        """One answer an item, in order."""
+        if self._limits is None:
+            return [self._answer(item) for item in items]
+        return self._limited(self._limits, items)
+
+    def _limited(
+        self, limits: GuessLimits, items: Sequence[Item | RefusedItem]
+    ) -> list[dict[str, Any]]:
+        users = [item.user_uuid.lower() for item in items if isinstance(item, UserItem)]
+        refusals = iter(limits.reserve(self._keyring, self._tenant, users))
+        answers: list[dict[str, Any]] = []
+        right: list[str] = []
+        for item in items:
+            refusal = next(refusals) if isinstance(item, UserItem) else None
+            if refusal is None:
+                answer = self._answer(item)
+                if isinstance(item, UserItem) and answer.get(Field.VALID) is True:
+                    right.append(item.user_uuid.lower())
+            else:
+                answer = with_reference(error_body(refusal), item.reference)
+            answers.append(answer)
+        if right:
+            limits.give_back(self._keyring, self._tenant, right)
+        return answers
+
+    def _answer(self, item: Item | RefusedItem) -> dict[str, Any]:
+        if isinstance(item, RefusedItem):
+            return with_reference(error_body(item.error), item.reference)
+        try:
+            answer = execute(self._operation, self._keys, item)
+        except ServiceError as error:
+            answer = error_body(error)
+        except Exception as error:  # noqa: BLE001 - a bad item never fails its neighbours
+            answer = error_body(incident.report(self._operation, error, self._random_bytes))
+        return with_reference(answer, item.reference)
