@@ -17,6 +17,7 @@ from caas_tasks import api_key
 from caas_tasks.envelope import ServicePublicKey
 from caas_tasks.names import SCOPES
 from worker.keystore.document import (
+    AUDIT_KEY_BYTES,
     MLKEM_SEED_BYTES,
     X25519_BYTES,
     Keystore,
@@ -83,8 +84,14 @@ def new_keystore(
             "primary": 1,
             "tenants": ({"name": tenant, "created_at": now_s},),
             "api_keys": (),
+            "audit_key": new_audit_key(random.token_bytes),
         }
     )
+
+
+def new_audit_key(random_bytes: Callable[[int], bytes]) -> bytes:
+    """A key for the audit log, in base64, as a keystore's JSON holds it."""
+    return base64.b64encode(random_bytes(AUDIT_KEY_BYTES))
 
 
 def check_salt_pool(value: object) -> tuple[str, ...]:

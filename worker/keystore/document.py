@@ -5,6 +5,7 @@ Secret fields are left out of every `repr` and of validation errors.
 
 from __future__ import annotations
 
+import base64
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
@@ -28,9 +29,12 @@ FORMAT_VERSION: Final = 1
 MLKEM_SEED_BYTES: Final = 64  # FIPS 203: d || z
 X25519_BYTES: Final = 32
 API_KEY_DIGEST_BYTES: Final = 32
+AUDIT_KEY_BYTES: Final = 32
 
 TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 UnixSeconds = Annotated[int, Field(ge=0, lt=2**40)]
+VersionNumber = Annotated[int, Field(ge=1, le=2**32 - 1)]
+Limit = Annotated[int, Field(ge=1, le=10**9)]
 
 
 class Profile(StrEnum):
@@ -53,7 +57,11 @@ class _Record(BaseModel):
 
 
 class ServiceKey(_Record):
-    """A service key pair: main servers wrap session secrets to its public half."""
+    """A service key pair: main servers wrap session secrets to its public half.
+
+    Attributes:
+        retired_at: since when main servers are no longer given it; it still opens messages.
+    """
 
     key_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
     mlkem_seed: Annotated[
@@ -63,12 +71,17 @@ class ServiceKey(_Record):
         Base64Bytes, Field(min_length=X25519_BYTES, max_length=X25519_BYTES, repr=False)
     ]
     created_at: UnixSeconds
+    retired_at: UnixSeconds | None = None
 
 
 class KeyVersion(_Record):
-    """One generation of the root secret with its cipher pool and salt pool."""
+    """One generation of the root secret with its cipher pool and salt pool.
 
-    version: Annotated[int, Field(ge=1, le=2**32 - 1)]
+    Attributes:
+        destroy_at: when the secret may be erased; until then a disabled version can come back.
+    """
+
+    version: VersionNumber
     profile: Profile
     state: State
     root: Annotated[
@@ -78,9 +91,12 @@ class KeyVersion(_Record):
     salt_pool: Annotated[tuple[str, ...], Field(repr=False)]
     allow_weak: bool = False
     created_at: UnixSeconds
+    destroy_at: UnixSeconds | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.destroy_at is not None and self.state is not State.DISABLED:
+            raise ValueError("a key version that is to be destroyed is not disabled")
         if self.state is State.DESTROYED:
             if self.root is not None or self.salt_pool:
                 raise ValueError("a destroyed key version still holds its secret")
@@ -98,14 +114,26 @@ class KeyVersion(_Record):
 
 
 class Tenant(_Record):
-    """One main server or application."""
+    """One main server or application.
+
+    Attributes:
+        guesses_per_minute: guesses about one user in a minute; None means the worker's setting.
+        guesses_per_day: the same in a day.
+    """
 
     name: TenantName
     created_at: UnixSeconds
+    guesses_per_minute: Limit | None = None
+    guesses_per_day: Limit | None = None
 
 
 class ApiKey(_Record):
-    """What is kept of an API key: enough to check it, nothing to use it with."""
+    """What is kept of an API key: enough to check it, nothing to use it with.
+
+    Attributes:
+        requests_per_s: messages a second that it may send; None means no limit of its own.
+        rotated_to: the id of the key that takes its place.
+    """
 
     key_id: str
     tenant: TenantName
@@ -118,6 +146,8 @@ class ApiKey(_Record):
     created_at: UnixSeconds
     expires_at: UnixSeconds | None = None
     revoked_at: UnixSeconds | None = None
+    requests_per_s: Limit | None = None
+    rotated_to: str | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -131,7 +161,13 @@ class ApiKey(_Record):
 
 
 class Keystore(_Record):
-    """The whole document. Frozen: a change is a new document."""
+    """The whole document. Frozen: a change is a new document.
+
+    Attributes:
+        audit_key: keys the audit log's chain and its hashes of users; None in an older file.
+        minimum_making: no key version below it may become primary.
+        minimum_checking: values of key versions below it are answered as unavailable.
+    """
 
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
@@ -141,6 +177,12 @@ class Keystore(_Record):
     primary: int
     tenants: tuple[Tenant, ...]
     api_keys: tuple[ApiKey, ...]
+    audit_key: Annotated[
+        Base64Bytes | None,
+        Field(min_length=AUDIT_KEY_BYTES, max_length=AUDIT_KEY_BYTES, repr=False),
+    ] = None
+    minimum_making: VersionNumber = 1
+    minimum_checking: VersionNumber = 1
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -151,17 +193,34 @@ class Keystore(_Record):
         states = {version.version: version.state for version in self.key_versions}
         if states.get(self.primary) is not State.ENABLED:
             raise ValueError("the primary key version is not an enabled one")
-        if not {key.tenant for key in self.api_keys} <= {tenant.name for tenant in self.tenants}:
-            raise ValueError("an API key belongs to no tenant")
+        if self.primary < max(self.minimum_making, self.minimum_checking):
+            raise ValueError("the primary key version is below a minimum version")
+        if all(key.retired_at is not None for key in self.service_keys):
+            raise ValueError("every service key is retired")
+        self._check_api_keys()
         return self
 
+    def _check_api_keys(self) -> None:
+        if not {key.tenant for key in self.api_keys} <= {tenant.name for tenant in self.tenants}:
+            raise ValueError("an API key belongs to no tenant")
+        known = {key.key_id for key in self.api_keys}
+        for key in self.api_keys:
+            if key.rotated_to is not None and key.rotated_to not in known - {key.key_id}:
+                raise ValueError("an API key was rotated to no other key")
+
     def changed(self, **fields: object) -> Keystore:
-        """A copy with some fields replaced, checked as a whole.
+        """A copy with some fields replaced, checked as a whole, in every part.
+
+        Args:
+            fields: records, or what their JSON holds; bytes in the latter are base64.
 
         Raises:
             KeystoreError: the result would be inconsistent.
         """
-        return parse({**dict(self), **fields})
+        audit_key = None if self.audit_key is None else base64.b64encode(self.audit_key)
+        merged = parse({**dict(self), "audit_key": audit_key, **fields})
+        # Records pass as they are, whatever their fields hold: read again, each field is checked.
+        return decode(encode(merged))
 
 
 def _refuse_doubles(names: list[object], what: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Final
 
 import pyrage
 
-from worker.keystore import document
+from worker.keystore import document, upkeep
 from worker.keystore.document import Keystore
 from worker.keystore.errors import KeystoreError
 
@@ -87,14 +88,24 @@ def create(path: Path, keystore: Keystore) -> None:
         _write(path, keystore)
 
 
-def update(path: Path, identities: Identities, change: Callable[[Keystore], Keystore]) -> Keystore:
-    """Read, change and write under the lock; the written keystore.
+def update(
+    path: Path,
+    identities: Identities,
+    change: Callable[[Keystore], Keystore],
+    *,
+    now_s: Callable[[], float] = time.time,
+    random_bytes: Callable[[int], bytes] = os.urandom,
+) -> Keystore:
+    """Read, change, keep up (`upkeep.keep_up`) and write under the lock; the written keystore.
+
+    Args:
+        now_s: Unix time in seconds.
 
     Raises:
-        KeystoreError: as `load`, or what `change` raises.
+        KeystoreError: as `load`, what `change` raises, or the file would be too large to be read.
     """
     with _locked(path):
-        changed = change(load(path, identities))
+        changed = upkeep.keep_up(change(load(path, identities)), now_s(), random_bytes)
         _write(path, changed)
         return changed
 
@@ -123,7 +134,11 @@ def _write(path: Path, keystore: Keystore) -> None:
     problem = ""
     try:
         recipients = [pyrage.x25519.Recipient.from_str(text) for text in keystore.recipients]
-        write_private(path, pyrage.encrypt(document.encode(keystore), recipients))
+        raw = pyrage.encrypt(document.encode(keystore), recipients)
+        if len(raw) > MAX_FILE_BYTES:
+            problem = f"would be over {MAX_FILE_BYTES} bytes"
+        else:
+            write_private(path, raw)
     except pyrage.RecipientError:
         problem = "a recipient is not an age X25519 recipient"
     except OSError as error:

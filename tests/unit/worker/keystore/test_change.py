@@ -49,7 +49,7 @@ def test_new_keystore() -> None:
         now_s=NOW_S,
         random=source,
     )
-    assert source.sizes == [64, 32, 32]
+    assert source.sizes == [64, 32, 32, 32]
     assert keystore.recipients == ("age1a", "age1b")
     (service_key,), (version,), (tenant,) = (
         keystore.service_keys,
@@ -60,6 +60,11 @@ def test_new_keystore() -> None:
     assert (version.root, version.version, version.state) == (b"\x03" * 32, 1, State.ENABLED)
     assert (version.profile, version.allow_weak) == (Profile.HARDENED, False)
     assert (tenant.name, keystore.primary, keystore.api_keys) == ("shop", 1, ())
+    assert (keystore.audit_key, keystore.minimum_making, keystore.minimum_checking) == (
+        b"\x04" * 32,
+        1,
+        1,
+    )
     assert service_key.created_at == version.created_at == tenant.created_at == NOW_S
 
 

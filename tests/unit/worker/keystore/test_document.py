@@ -62,7 +62,11 @@ def test_json_of_a_keystore(fields: dict[str, Any]) -> None:
         "primary",
         "tenants",
         "api_keys",
+        "audit_key",
+        "minimum_making",
+        "minimum_checking",
     }
+    assert len(base64.b64decode(fields["audit_key"])) == 32
     assert len(base64.b64decode(fields["key_versions"][0]["root"])) == 32
     assert len(base64.b64decode(fields["service_keys"][0]["mlkem_seed"])) == 64
     assert len(base64.b64decode(fields["service_keys"][0]["x25519"])) == 32
@@ -78,7 +82,13 @@ def test_no_secret_in_any_text_form(fields: dict[str, Any]) -> None:
     )
     secrets = [
         repr(value)
-        for value in (version.root, service_key.mlkem_seed, service_key.x25519, api_key.digest)
+        for value in (
+            version.root,
+            service_key.mlkem_seed,
+            service_key.x25519,
+            api_key.digest,
+            keystore.audit_key,
+        )
     ]
     shown = f"{keystore!r} {keystore} {version!r} {service_key} {api_key!r}"
     assert not [secret for secret in secrets if secret in shown]
@@ -149,6 +159,10 @@ def change_api_key(**changes: Any) -> Callable[[dict[str, Any]], None]:
     return lambda fields: fields["api_keys"][0].update(changes)
 
 
+def change_tenant(**changes: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda fields: fields["tenants"][0].update(changes)
+
+
 def twice(name: str) -> Callable[[dict[str, Any]], None]:
     return lambda fields: fields.update({name: fields[name] * 2})
 
@@ -161,6 +175,9 @@ POOL_REASON = "key_versions.0: a cipher pool is empty or names an algorithm that
 LACKS_REASON = "key_versions.0: a key version lacks its root or its salt pool"
 DESTROYED_REASON = "key_versions.0: a destroyed key version still holds its secret"
 PRIMARY_REASON = "the primary key version is not an enabled one"
+MINIMUM_REASON = "the primary key version is below a minimum version"
+PENDING_REASON = "key_versions.0: a key version that is to be destroyed is not disabled"
+ROTATED_REASON = "an API key was rotated to no other key"
 
 SPOILT: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "two service keys": (twice("service_keys"), "two service keys have the same name"),
@@ -188,6 +205,25 @@ SPOILT: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
         change_api_key(tenant="other"),
         "an API key belongs to no tenant",
     ),
+    "minimum for making above the primary": (
+        lambda f: f.update(minimum_making=2),
+        MINIMUM_REASON,
+    ),
+    "minimum for checking above the primary": (
+        lambda f: f.update(minimum_checking=2),
+        MINIMUM_REASON,
+    ),
+    "enabled, yet to be destroyed": (change_version(destroy_at=9), PENDING_REASON),
+    "destroyed, yet to be destroyed": (
+        change_version(state="destroyed", root=None, salt_pool=[], destroy_at=9),
+        PENDING_REASON,
+    ),
+    "only retired service keys": (
+        change_service_key(retired_at=9),
+        "every service key is retired",
+    ),
+    "rotated to a stranger": (change_api_key(rotated_to="zzzzzzzzzzzz"), ROTATED_REASON),
+    "rotated to itself": (change_api_key(rotated_to=KEY["key_id"]), ROTATED_REASON),
     "unknown scope": (
         change_api_key(scopes=["encrypt", "fly"]),
         "api_keys.0: an API key has a scope that is no operation",
@@ -224,6 +260,17 @@ MALFORMED: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "no recipients": (lambda f: f.update(recipients=[]), "recipients"),
     "no service keys": (lambda f: f.update(service_keys=[]), "service_keys"),
     "no key versions": (lambda f: f.update(key_versions=[]), "key_versions"),
+    "short audit key": (lambda f: f.update(audit_key=b64(31)), "audit_key"),
+    "long audit key": (lambda f: f.update(audit_key=b64(33)), "audit_key"),
+    "minimum 0": (lambda f: f.update(minimum_making=0), "minimum_making"),
+    "minimum over 4 bytes": (lambda f: f.update(minimum_checking=2**32), "minimum_checking"),
+    "no guesses a minute": (change_tenant(guesses_per_minute=0), "tenants.0.guesses_per_minute"),
+    "no guesses a day": (change_tenant(guesses_per_day=0), "tenants.0.guesses_per_day"),
+    "too many guesses": (
+        change_tenant(guesses_per_day=10**9 + 1),
+        "tenants.0.guesses_per_day",
+    ),
+    "no requests a second": (change_api_key(requests_per_s=0), "api_keys.0.requests_per_s"),
     "negative time": (change_version(created_at=-1), "key_versions.0.created_at"),
     "time beyond": (change_version(created_at=2**40), "key_versions.0.created_at"),
 }
@@ -279,6 +326,42 @@ def test_largest_version(fields: dict[str, Any]) -> None:
     assert read({**fields, "primary": 2**32 - 1}).primary == 4_294_967_295
 
 
+def test_file_from_before_the_optional_fields(fields: dict[str, Any]) -> None:
+    """A keystore that has none of the optional fields opens, and nothing is limited or pending."""
+    for name in ("audit_key", "minimum_making", "minimum_checking"):
+        del fields[name]
+    del fields["service_keys"][0]["retired_at"]
+    del fields["key_versions"][0]["destroy_at"]
+    for name in ("guesses_per_minute", "guesses_per_day"):
+        del fields["tenants"][0][name]
+    keystore = read(fields)
+    (version,), (tenant,), (key,) = keystore.key_versions, keystore.tenants, keystore.api_keys
+    assert (keystore.audit_key, keystore.minimum_making, keystore.minimum_checking) == (None, 1, 1)
+    assert (version.destroy_at, keystore.service_keys[0].retired_at) == (None, None)
+    assert (tenant.guesses_per_minute, tenant.guesses_per_day) == (None, None)
+    assert (key.requests_per_s, key.rotated_to) == (None, None)
+
+
+def test_optional_fields_are_kept(fields: dict[str, Any]) -> None:
+    """What the optional fields hold survives the JSON and a change of something else."""
+    gone = {**fields["key_versions"][0], "version": 2, "state": "disabled", "destroy_at": 9}
+    fields["key_versions"].append(gone)
+    fields["service_keys"].append({**fields["service_keys"][0], "key_id": "0" * 16})
+    change_service_key(retired_at=8)(fields)
+    change_tenant(guesses_per_minute=5, guesses_per_day=10**9)(fields)
+    fields["api_keys"].append({**KEY, "key_id": "next", "requests_per_s": 7})
+    change_api_key(rotated_to="next")(fields)
+    keystore = read(fields).changed(recipients=("age1x",))
+    assert keystore.audit_key == base64.b64decode(fields["audit_key"])
+    assert keystore.key_versions[1].destroy_at == 9
+    assert keystore.service_keys[0].retired_at == 8
+    assert (keystore.tenants[0].guesses_per_minute, keystore.tenants[0].guesses_per_day) == (
+        5,
+        10**9,
+    )
+    assert (keystore.api_keys[0].rotated_to, keystore.api_keys[1].requests_per_s) == ("next", 7)
+
+
 @pytest.mark.parametrize("at", [0, 2**40 - 1])
 def test_times_at_their_edges(fields: dict[str, Any], at: int) -> None:
     """Times are Unix seconds from 0 up to some 34,000 years."""
@@ -292,6 +375,13 @@ def test_changed_is_checked_as_a_whole(keystore: Keystore) -> None:
         keystore.changed(primary=9)
     assert keystore.changed(recipients=("age1x",)).recipients == ("age1x",)
     assert keystore.recipients == ("age1unused",)
+
+
+def test_changed_checks_every_part(keystore: Keystore) -> None:
+    """A record that was copied with a wrong field is refused, though its model let it pass."""
+    spoilt = keystore.key_versions[0].model_copy(update={"created_at": -1})
+    with pytest.raises(KeystoreError, match=r"key_versions\.0\.created_at"):
+        keystore.changed(key_versions=(spoilt,))
 
 
 @pytest.mark.parametrize(

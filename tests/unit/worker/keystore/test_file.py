@@ -15,7 +15,7 @@ import pyrage
 import pytest
 
 from worker.keystore import document, file
-from worker.keystore.document import Keystore
+from worker.keystore.document import Keystore, State
 from worker.keystore.errors import KeystoreError
 
 NewKeystore = Callable[..., Keystore]
@@ -259,6 +259,38 @@ def test_update_writes_the_change(path: Path, stored: Keystore, identity: Any) -
     """An update returns what it wrote."""
     changed = file.update(path, [identity], lambda keystore: keystore.changed(tenants=()))
     assert changed == stored.changed(tenants=()) == file.load(path, [identity])
+
+
+def test_update_keeps_the_keystore_up(path: Path, stored: Keystore, identity: Any) -> None:
+    """Any writing makes the audit key that an old keystore lacks."""
+    path.unlink()
+    file.create(path, stored.changed(audit_key=None))
+    file.update(path, [identity], lambda keystore: keystore, random_bytes=lambda size: b"a" * size)
+    assert file.load(path, [identity]).audit_key == b"a" * 32
+
+
+def test_update_erases_what_is_due(path: Path, stored: Keystore, identity: Any) -> None:
+    """Any writing erases the secret of a key version whose grace period is over."""
+    pending = stored.key_versions[0].model_copy(
+        update={"version": 2, "state": State.DISABLED, "destroy_at": 9}
+    )
+    path.unlink()
+    file.create(path, stored.changed(key_versions=(*stored.key_versions, pending)))
+    file.update(path, [identity], lambda keystore: keystore, now_s=lambda: 9)
+    assert file.load(path, [identity]).key_versions[1].root is None
+
+
+def test_too_large_a_keystore_is_not_written(
+    path: Path, stored: Keystore, identity: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that no reader would take is not put in the place of one that opens."""
+    before = path.read_bytes()
+    monkeypatch.setattr(file, "MAX_FILE_BYTES", len(before))
+    with pytest.raises(KeystoreError, match=r"would be over \d+ bytes"):
+        file.update(
+            path, [identity], lambda keystore: keystore.changed(recipients=stored.recipients * 2)
+        )
+    assert path.read_bytes() == before
 
 
 def test_failed_change_writes_nothing(path: Path, stored: Keystore, identity: Any) -> None:

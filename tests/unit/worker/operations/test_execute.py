@@ -12,7 +12,6 @@ from caas_tasks.errors import KeyUnavailableError
 from caas_tasks.messages import parse_item
 from caas_tasks.names import Operation
 from worker.keyring import Keyring, TenantKeys
-from worker.keystore import document
 from worker.keystore.document import Keystore
 from worker.operations import blind_index, classic, hardened, wrap
 from worker.operations.derivation import derive
@@ -47,7 +46,7 @@ def tenant(
         }
         for number, profile in versions.items()
     )
-    changed = document.parse({**dict(keystore), "key_versions": records, "primary": primary})
+    changed = keystore.changed(key_versions=records, primary=primary)
     return Keyring(changed).tenant("shop")
 
 
