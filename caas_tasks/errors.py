@@ -98,7 +98,7 @@ class ForbiddenError(ServiceError):
 
 
 class KeyUnavailableError(ServiceError):
-    """The value's key version is disabled, destroyed or not known to the worker."""
+    """The value's key version is disabled, destroyed or below the minimum for checking."""
 
     code = "key_unavailable"
     http_status = 409
@@ -146,7 +146,7 @@ class UnreadableMessageError(ServiceError):
 
 
 class ServiceUnavailableError(ServiceError):
-    """The broker could not be reached."""
+    """The broker could not be reached, or the worker doesn't know the value's key version yet."""
 
     code = "unavailable"
     http_status = 503

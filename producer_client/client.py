@@ -64,7 +64,7 @@ class Client(BaseClient):
             key_version: the version stored beside it; without it every enabled version is tried.
 
         Raises:
-            KeyUnavailableError: the key version is disabled or destroyed.
+            KeyUnavailableError: the key version is disabled, destroyed or below the minimum.
             ServiceError: another of its subclasses.
         """
         item = wire.verify_item(user_uuid, data, encrypted_data, key_version)

@@ -13,7 +13,7 @@ from caas_tasks.errors import ServiceError
 from caas_tasks.messages import Item, RefusedItem, UserItem, error_body, with_reference
 from caas_tasks.names import Field, Operation
 from worker import incident
-from worker.keyring import Keyring
+from worker.keyring import Keyring, UnknownVersionError
 from worker.operations.execute import execute
 
 GUESSES: Final = frozenset({"encrypt", "verify", "candidates", "wrap", "verify_password"})
@@ -45,9 +45,12 @@ class Batch:
         tenant: the tenant's name.
         random_bytes: for the ids of internal errors.
         limits: None for no guess limit.
+        reread: gives the keyring after a look at the keystore, for an item whose key version the
+            keyring has no record of; None tries nothing more.
     """
 
-    __slots__ = ("_keyring", "_keys", "_limits", "_operation", "_random_bytes", "_tenant")
+    __slots__ = ("_keyring", "_keys", "_limits", "_operation", "_random_bytes", "_reread",
+                 "_tenant")  # fmt: skip
 
     def __init__(
         self,
@@ -56,12 +59,15 @@ class Batch:
         tenant: str,
         random_bytes: Callable[[int], bytes],
         limits: GuessLimits | None = None,
+        *,
+        reread: Callable[[], Keyring] | None = None,
     ) -> None:
         self._operation = operation
         self._keyring = keyring
         self._tenant = tenant
         self._keys = keyring.tenant(tenant)
         self._random_bytes = random_bytes
+        self._reread = reread
         self._limits = limits if operation.value in GUESSES else None
 
     def answers(self, items: Sequence[Item | RefusedItem]) -> list[dict[str, Any]]:
@@ -94,9 +100,20 @@ class Batch:
         if isinstance(item, RefusedItem):
             return with_reference(error_body(item.error), item.reference)
         try:
-            answer = execute(self._operation, self._keys, item)
+            answer = self._execute(item)
         except ServiceError as error:
             answer = error_body(error)
         except Exception as error:  # noqa: BLE001 - a bad item never fails its neighbours
             answer = error_body(incident.report(self._operation, error, self._random_bytes))
         return with_reference(answer, item.reference)
+
+    def _execute(self, item: Item) -> dict[str, Any]:
+        try:
+            return execute(self._operation, self._keys, item)
+        except UnknownVersionError:
+            if self._reread is None:
+                raise
+        # Another worker's keystore is newer than what this one has read so far. The whole item is
+        # worked on again, so that all of it goes by one keystore.
+        self._keys = self._reread().tenant(self._tenant)
+        return execute(self._operation, self._keys, item)

@@ -16,7 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from caas_tasks.envelope import SessionKeys, unwrap_session
-from caas_tasks.errors import KeyUnavailableError, UnreadableMessageError
+from caas_tasks.errors import (
+    KeyUnavailableError,
+    ServiceUnavailableError,
+    UnreadableMessageError,
+)
 from worker.keystore.document import ApiKey, Keystore, KeyVersion, Profile, ServiceKey, State
 from worker.operations.derivation import derive
 from worker.user_names import UserNames
@@ -24,7 +28,16 @@ from worker.user_names import UserNames
 MAX_SESSIONS: Final = 4_096
 """Opened sessions that are kept, the least recently used go first; about 6 MiB when full."""
 
+UNKNOWN_VERSION_RETRY_S: Final = 1.0
+"""When to ask again for a key version that is not known here: files take a moment to spread."""
+
 _MAX_INDEX_KEYS: Final = 1_024
+
+
+class UnknownVersionError(ServiceUnavailableError):
+    """A key version that this worker's keystore has no record of: perhaps its file is older."""
+
+    default_message = "This worker does not know the key version yet."
 
 
 class VersionKeys:
@@ -57,28 +70,44 @@ class VersionKeys:
 
 
 class TenantKeys:
-    """The key versions as one tenant uses them."""
+    """The key versions as one tenant uses them.
 
-    __slots__ = ("_by_version", "enabled", "primary")
+    Attributes:
+        name: the tenant's.
+        enabled: the versions whose values are checked, newest first: those that are enabled and not
+            below the minimum.
+        legacy: the enabled classic versions, newest first. A minimum leaves them in: a wrapped
+            value counts as its wrap's version, whatever the version of the digest inside.
+        primary: the version that makes new values.
+    """
+
+    __slots__ = ("_by_version", "_known", "enabled", "legacy", "name", "primary")
 
     def __init__(self, keystore: Keystore, tenant: str) -> None:
         records = sorted(keystore.key_versions, key=lambda record: -record.version)
-        self.enabled = tuple(
+        self.name = tenant
+        usable = [
             VersionKeys(record, tenant) for record in records if record.state is State.ENABLED
-        )
+        ]
+        self.enabled = tuple(keys for keys in usable if keys.version >= keystore.minimum_checking)
+        self.legacy = tuple(keys for keys in usable if keys.is_classic)
         self._by_version = {keys.version: keys for keys in self.enabled}
+        self._known = frozenset(record.version for record in records)
         self.primary = self._by_version[keystore.primary]
 
     def at(self, version: int) -> VersionKeys:
-        """One enabled version.
+        """One version whose values are checked.
 
         Raises:
-            KeyUnavailableError: disabled, destroyed or not known here.
+            KeyUnavailableError: disabled, destroyed or below the minimum for checking.
+            UnknownVersionError: no record of it here.
         """
         keys = self._by_version.get(version)
-        if keys is None:
+        if keys is not None:
+            return keys
+        if version in self._known or version < 1:
             raise KeyUnavailableError
-        return keys
+        raise UnknownVersionError(retry_after_s=UNKNOWN_VERSION_RETRY_S)
 
 
 class Keyring:
@@ -125,6 +154,10 @@ class Keyring:
         if self._user_names is None:
             return ()
         return self._user_names.for_audit(tenant, users)
+
+    def has_service_key(self, key_id: bytes) -> bool:
+        """Whether sessions wrapped to this service key can be opened."""
+        return key_id in self._private_keys
 
     def session(self, key_id: bytes, wrapped: bytes) -> SessionKeys:
         """The keys of a client's session, from memory or by opening the wrapped secret.

@@ -1,7 +1,8 @@
 """Where a worker gets its keyring from: the keystore file, read again when it changes.
 
-Looked at when a request comes, at most once a second: no thread, so every Celery pool works the
-same. A file that doesn't open leaves the last good keyring in use and says so once.
+Looked at when a request comes, at most once a second, and at once for a request that names what the
+keyring has no record of. No thread, so every Celery pool works the same. A file that doesn't open
+leaves the last good keyring in use and says so once.
 """
 
 from __future__ import annotations
@@ -50,6 +51,16 @@ class KeyringSource:
         """The newest good keyring."""
         if self._monotonic() - self._checked_at >= CHECK_INTERVAL_S:
             self._refresh_once()
+        return self._keyring
+
+    def reread(self) -> Keyring:
+        """The keyring after a look at the file now.
+
+        A look is one `stat`, and an unchanged file is not read: asking for what does not exist
+        makes a worker do no more than that.
+        """
+        with self._lock:
+            self._refresh()
         return self._keyring
 
     def _refresh_once(self) -> None:

@@ -25,7 +25,7 @@ class Runtime:
             KeystoreError: the keystore or the identity can't be read.
         """
         source = KeyringSource(settings.keystore, settings.identity, time.monotonic)
-        self._service = Service(source.current, _now_ms, os.urandom)
+        self._service = Service(source.current, _now_ms, os.urandom, reread=source.reread)
 
     @property
     def service(self) -> Service:

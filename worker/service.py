@@ -37,6 +37,8 @@ class Service:
         keyring: gives the current keyring; asked once a request.
         now_ms: Unix time in milliseconds.
         random_bytes: cryptographically secure, such as `os.urandom`.
+        reread: gives the keyring after a look at the keystore; asked when a request names a service
+            key or a key version that the current keyring has no record of.
         observers: told of each request, in this order, before its reply leaves.
         limits: the guess limit; None for no limit.
         stopwatch: seconds that never go back; only asked when there are observers.
@@ -48,11 +50,13 @@ class Service:
         now_ms: Callable[[], int],
         random_bytes: Callable[[int], bytes],
         *,
+        reread: Callable[[], Keyring] | None = None,
         observers: Sequence[Observer] = (),
         limits: GuessLimits | None = None,
         stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._keyring = keyring
+        self._reread = reread or keyring
         self._now_ms = now_ms
         self._random_bytes = random_bytes
         self._observers = tuple(observers)
@@ -83,6 +87,8 @@ class Service:
         try:
             keyring = self._keyring()
             request = split_request(sealed)
+            if not keyring.has_service_key(request.key_id):
+                keyring = self._reread()
             keys = keyring.session(request.key_id, request.wrapped)
             payload = request.open(keys, operation.task_name, message_id)
         except UnreadableMessageError:
@@ -117,7 +123,14 @@ class Service:
                 seen.accepted(keyring, record, items)
             policy.check_expiry(request.expiry_ms, now_ms)
             policy.check_scope(record, operation)
-            batch = Batch(operation, keyring, record.tenant, self._random_bytes, self._limits)
+            batch = Batch(
+                operation,
+                keyring,
+                record.tenant,
+                self._random_bytes,
+                self._limits,
+                reread=self._reread,
+            )
             return {Field.ITEMS: batch.answers(items)}
         except ServiceError as error:
             return error_body(error)

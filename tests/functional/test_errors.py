@@ -13,7 +13,6 @@ from caas_tasks.errors import (
     ForbiddenError,
     InternalError,
     InvalidRequestError,
-    KeyUnavailableError,
     PayloadTooLargeError,
     RateLimitedError,
     RequestTimeoutError,
@@ -27,7 +26,7 @@ from caas_tasks.messages import error_body
 from caas_tasks.names import SCOPES
 from producer_client import testing
 from producer_client.testing import InMemoryService
-from worker import service as service_module
+from worker import batch
 
 USER_UUID = "4dbcbcfe-4800-40a8-badf-c26b73af230c"
 CANARY = "canary-c0ffee"
@@ -57,7 +56,7 @@ BAD_ARGUMENTS: list[tuple[str, tuple[Any, ...], type[ServiceError]]] = [
     ("verify", (USER_UUID, CANARY, "0" * 96, 0), InvalidRequestError),
     ("verify", (USER_UUID, CANARY, "0" * 96, CANARY), InvalidRequestError),
     ("verify", (USER_UUID, CANARY, "0" * 96, True), InvalidRequestError),
-    ("verify", (USER_UUID, CANARY, "0" * 96, 99), KeyUnavailableError),
+    ("verify", (USER_UUID, CANARY, "0" * 96, 99), ServiceUnavailableError),
     ("blind_index", ("", CANARY), InvalidRequestError),
     ("blind_index", (CANARY * 20, "v"), InvalidRequestError),
     ("wrap", (USER_UUID, ""), InvalidRequestError),
@@ -191,7 +190,7 @@ def test_crash_inside_an_operation_is_internal_and_shows_nothing(
     def crash(*_: object) -> None:
         raise ValueError(CANARY)
 
-    monkeypatch.setattr(service_module, "execute", crash)
+    monkeypatch.setattr(batch, "execute", crash)
     with pytest.raises(InternalError, match=r"^Internal error [0-9a-f]{16}\.$"):
         call("encrypt", USER_UUID, "a")
 
@@ -209,7 +208,7 @@ def test_every_error_of_a_worker_reaches_the_caller(
     call: Call, monkeypatch: pytest.MonkeyPatch, error: ServiceError
 ) -> None:
     """Each code is raised as its class, with its message and seconds."""
-    monkeypatch.setattr(service_module, "execute", lambda *_: error_body(error))
+    monkeypatch.setattr(batch, "execute", lambda *_: error_body(error))
     with pytest.raises(type(error)) as caught:
         call("encrypt", USER_UUID, "a")
     assert caught.value == error

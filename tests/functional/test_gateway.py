@@ -348,13 +348,14 @@ async def test_a_key_without_the_scope_is_forbidden(
     assert (await http.post("/verify", json=verify)).status_code == 200
 
 
-async def test_an_unknown_key_version_is_a_conflict(
+async def test_an_unknown_key_version_can_be_tried_again(
     http: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    """409 when the value's key version is not there."""
+    """503 with Retry-After when no worker's file has the value's key version yet."""
     body = {"apiKey": service.api_key, **ITEM, "encrypted_data": "ab" * 48, "key_version": 9}
     response = await http.post("/verify", json=body)
-    assert (response.status_code, response.json()["code"]) == (409, "key_unavailable")
+    assert (response.status_code, response.json()["code"]) == (503, "unavailable")
+    assert response.headers["retry-after"] == "1"
 
 
 async def test_readiness_follows_the_service(http: httpx.AsyncClient) -> None:

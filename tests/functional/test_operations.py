@@ -10,7 +10,6 @@ import pytest
 
 from caas_tasks.errors import (
     InvalidRequestError,
-    KeyUnavailableError,
     PayloadTooLargeError,
     RequestTimeoutError,
     ServiceUnavailableError,
@@ -67,10 +66,11 @@ def test_verify_tells_right_from_wrong(call: Call, key_version: int | None) -> N
         assert not call("verify", user, data, value, key_version)
 
 
-def test_verify_of_an_unknown_version_is_key_unavailable(call: Call) -> None:
-    """A value whose version is gone is told from one that is wrong."""
-    with pytest.raises(KeyUnavailableError):
+def test_verify_of_an_unknown_version_can_be_tried_again(call: Call) -> None:
+    """A version that no file has yet is told from one that is gone: its file may be under way."""
+    with pytest.raises(ServiceUnavailableError) as caught:
         call("verify", USER_UUID, "a", "0" * 96, 7)
+    assert caught.value.retry_after_s == 1.0
 
 
 def test_candidates_hold_the_stored_value(call: Call) -> None:

@@ -47,7 +47,7 @@ OUTCOMES = {
     "wrong_type": "invalid_request",
     "surrogate": "invalid_request",
     "too_large": "payload_too_large",
-    "no_version": "key_unavailable",
+    "no_version": "unavailable",
     "crash": "internal",
     "late": "timeout",
     "malformed_key": "unauthorized",

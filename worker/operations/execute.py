@@ -43,7 +43,11 @@ class TenantKeys(Protocol):
 
     @property
     def enabled(self) -> tuple[VersionKeys, ...]:
-        """Every enabled version, newest first."""
+        """Every version whose values are checked, newest first."""
+
+    @property
+    def legacy(self) -> tuple[VersionKeys, ...]:
+        """Every enabled classic version, newest first."""
 
     def at(self, version: int) -> VersionKeys:
         """The version of that number."""
@@ -82,7 +86,7 @@ def _verify(tenant: TenantKeys, item: VerifyItem) -> dict[str, Any]:
         if hmac.compare_digest(_value(keys, item), stored):
             return _valid(needs_update=keys is not primary and not _is_downgrade(keys, primary))
     # A wrapped value: the legacy digest is a classic one, the wrap is under the version asked for.
-    legacy_digests = [_value(keys, item) for keys in tenant.enabled if keys.is_classic]
+    legacy_digests = [_value(keys, item) for keys in tenant.legacy]
     for keys in versions:
         for legacy_digest in legacy_digests:
             wrapped = wrap.wrap(keys.pepper, uuid_bytes(item.user_uuid), legacy_digest)
@@ -131,6 +135,7 @@ def execute(operation: Operation, tenant: TenantKeys, item: Item) -> dict[str, A
     """The answer to one item.
 
     Raises:
-        KeyUnavailableError: the item names a key version that is not enabled.
+        KeyUnavailableError: the item names a key version whose values are not checked.
+        ServiceUnavailableError: the item names a key version that is not known here.
     """
     return _OPERATIONS[operation](tenant, item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from caas_tasks import envelope
 from caas_tasks.errors import KeyUnavailableError, UnreadableMessageError
 from worker import keyring as keyring_module
-from worker.keyring import Keyring, VersionKeys
+from worker.keyring import Keyring, UnknownVersionError, VersionKeys
 from worker.keystore import change
-from worker.keystore.document import Keystore, KeyVersion
+from worker.keystore.document import Keystore, KeyVersion, Profile, State
 from worker.operations.derivation import derive
 
 
@@ -67,11 +68,60 @@ def test_version_without_root(keystore: Keystore) -> None:
 
 
 def test_version_by_number(ring: Keyring) -> None:
-    """An enabled version is found by its number, another one is not."""
+    """An enabled version is found by its number."""
     tenant = ring.tenant("shop")
     assert tenant.at(1) is tenant.primary
+
+
+@pytest.mark.parametrize("version", [2, 2**32 - 1])
+def test_unknown_version(ring: Keyring, version: int) -> None:
+    """A version without a record may be in a newer file: the answer says when to try again."""
+    with pytest.raises(UnknownVersionError) as caught:
+        ring.tenant("shop").at(version)
+    assert (caught.value.code, caught.value.retry_after_s) == ("unavailable", 1.0)
+
+
+def test_version_zero_will_never_be(ring: Keyring) -> None:
+    """Numbers count from 1, so nobody is asked to wait for version 0."""
     with pytest.raises(KeyUnavailableError):
-        tenant.at(2)
+        ring.tenant("shop").at(0)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_version_that_is_not_enabled(keystore: Keystore, version: int) -> None:
+    """A disabled or destroyed version has a record: waiting won't help."""
+    record = keystore.key_versions[0]
+    disabled = record.model_copy(update={"version": 2, "state": State.DISABLED})
+    gone = {"version": 3, "state": State.DESTROYED, "root": None, "salt_pool": ()}
+    destroyed = record.model_copy(update=gone)
+    changed = keystore.changed(key_versions=(record, disabled, destroyed))
+    with pytest.raises(KeyUnavailableError):
+        Keyring(changed).tenant("shop").at(version)
+
+
+def test_version_below_the_minimum_for_checking(keystore: Keystore) -> None:
+    """Values of a version below the minimum are unavailable, named or not."""
+    record = keystore.key_versions[0]
+    second = record.model_copy(update={"version": 2})
+    changed = keystore.changed(key_versions=(record, second), primary=2, minimum_checking=2)
+    tenant = Keyring(changed).tenant("shop")
+    assert [keys.version for keys in tenant.enabled] == [2]
+    with pytest.raises(KeyUnavailableError):
+        tenant.at(1)
+
+
+def test_minimum_leaves_legacy_digests_verifiable(
+    new_keystore: Callable[..., Keystore],
+) -> None:
+    """A classic version below the minimum still helps with what a newer version has wrapped."""
+    keystore = new_keystore(profile=Profile.CLASSIC, salt_pool=("a", "b"))
+    second = keystore.key_versions[0].model_copy(
+        update={"version": 2, "profile": Profile.HARDENED, "cipher_pool": ("sha256",)}
+    )
+    changed = keystore.changed(
+        key_versions=(*keystore.key_versions, second), primary=2, minimum_checking=2
+    )
+    assert [keys.version for keys in Keyring(changed).tenant("shop").legacy] == [1]
 
 
 def test_enabled_versions_are_newest_first(keystore: Keystore) -> None:

@@ -76,6 +76,22 @@ def test_looks_at_most_once_a_second(
     assert tenants(source.current()) == ["shop", "clinic"]
 
 
+def test_reread_looks_at_once(paths: tuple[Path, Path], source: KeyringSource) -> None:
+    """A request that names what is not known here does not wait for the next look."""
+    grow(paths, "clinic")
+    assert tenants(source.reread()) == ["shop", "clinic"]
+    assert tenants(source.current()) == ["shop", "clinic"]
+
+
+def test_reread_of_an_unchanged_file_reads_nothing(
+    source: KeyringSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asking for what does not exist, however often, makes no worker open its keystore."""
+    first = source.current()
+    monkeypatch.setattr(file, "load", None)
+    assert source.reread() is first
+
+
 def test_unchanged_file_is_not_read_again(
     source: KeyringSource, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,10 @@ from caas_tasks import envelope
 from caas_tasks.errors import InvalidRequestError, RateLimitedError
 from caas_tasks.names import SCOPES, Operation
 from worker import batch, policy
+from worker.keyring import Keyring
 from worker.keystore import change
+from worker.keystore.document import Keystore, Profile
+from worker.service import Service
 
 UUID = "4dbcbcfe-4800-40a8-badf-c26b73af230c"
 MARKER = "canary-90c3"
@@ -73,18 +76,56 @@ def test_answers_keep_order_and_references(world: Any) -> None:
 
 
 def test_item_under_an_unavailable_version(world: Any) -> None:
-    """An item that names a key version which is not there fails alone."""
+    """An item that names a key version which is not known here fails alone, for now."""
     good = ITEMS[Operation.VERIFY]
     items = [{**good, "key_version": 9, "reference": "r"}, good]
     first, second = world.ask(Operation.VERIFY, items)["items"]
     assert first == {
         "error": {
-            "code": "key_unavailable",
-            "message": "The key version of this value is not available.",
+            "code": "unavailable",
+            "message": "This worker does not know the key version yet.",
+            "retry_after": 1.0,
         },
         "reference": "r",
     }
     assert second == {"valid": False, "needs_update": False}
+
+
+def with_second_version(keystore: Keystore) -> Keystore:
+    """The keystore after a rotation: version 2 is there and makes new values."""
+    second = keystore.key_versions[0].model_copy(update={"version": 2, "root": bytes(32)})
+    return keystore.changed(key_versions=(*keystore.key_versions, second), primary=2)
+
+
+def test_version_that_a_newer_keystore_knows(world: Any) -> None:
+    """A worker that meets a key version it doesn't know rereads the keystore and answers."""
+    newer = Keyring(with_second_version(world.keystore))
+    value = {**ITEMS[Operation.VERIFY], "key_version": 2}
+    world.service = Service(
+        lambda: world.keyring, world.clock.now_ms, world.random.token_bytes, reread=lambda: newer
+    )
+    (answer,) = world.ask(Operation.VERIFY, [value])["items"]
+    assert answer == {"valid": False, "needs_update": False}
+
+
+def test_service_key_that_a_newer_keystore_knows(world: Any) -> None:
+    """A worker that meets a service key it doesn't know rereads the keystore and answers."""
+    other = change.new_keystore(
+        recipients=["age1unused"],
+        tenant="shop",
+        profile=Profile.HARDENED,
+        salt_pool=None,
+        now_s=2_000_000_000,
+        random=world.random,
+    )
+    newer = Keyring(
+        world.keystore.changed(service_keys=(*world.keystore.service_keys, *other.service_keys))
+    )
+    world.service = Service(
+        lambda: world.keyring, world.clock.now_ms, world.random.token_bytes, reread=lambda: newer
+    )
+    world.session = world.new_session(change.public_key(other))
+    assert "items" in world.ask(Operation.ENCRYPT, [ITEMS[Operation.ENCRYPT]])
 
 
 def test_replies_use_fresh_nonces(world: Any) -> None:
