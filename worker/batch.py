@@ -14,26 +14,34 @@ from caas_tasks.messages import Item, RefusedItem, UserItem, error_body, with_re
 from caas_tasks.names import Field, Operation
 from worker import incident
 from worker.keyring import Keyring, UnknownVersionError
+from worker.keystore.document import Tenant
 from worker.operations.execute import execute
 
 GUESSES: Final = frozenset({"encrypt", "verify", "candidates", "wrap", "verify_password"})
 """The operations that let a caller test a guess about one user."""
 
 
+class Reservation(Protocol):
+    """Guesses that were asked for together, before any was worked on."""
+
+    @property
+    def refusals(self) -> Sequence[ServiceError | None]:
+        """For each guess an error when there is none left for its user, or None."""
+
+    def give_back(self, positions: Sequence[int]) -> None:
+        """Undo the reservations of guesses that were right, by their places."""
+
+
 class GuessLimits(Protocol):
     """Bounds how often a caller may guess about one user (docs/spec.md, section 7)."""
 
-    def reserve(
-        self, keyring: Keyring, tenant: str, users: Sequence[str]
-    ) -> Sequence[ServiceError | None]:
-        """Take one guess a user off its budget; for each an error when there is none left.
+    def reserve(self, tenant: Tenant, users: Sequence[str]) -> Reservation:
+        """Take one guess a user off its budget.
 
         Args:
-            users: UUIDs, one a guess: a user that stands here twice is guessed about twice.
+            users: UUIDs in lower case, one a guess: one that stands here twice is guessed about
+                twice.
         """
-
-    def give_back(self, keyring: Keyring, tenant: str, users: Sequence[str]) -> None:
-        """Undo reservations of guesses that were right."""
 
 
 class Batch:
@@ -80,20 +88,26 @@ class Batch:
         self, limits: GuessLimits, items: Sequence[Item | RefusedItem]
     ) -> list[dict[str, Any]]:
         users = [item.user_uuid.lower() for item in items if isinstance(item, UserItem)]
-        refusals = iter(limits.reserve(self._keyring, self._tenant, users))
+        reservation = limits.reserve(self._keyring.tenant_record(self._tenant), users)
+        refusals = reservation.refusals
         answers: list[dict[str, Any]] = []
-        right: list[str] = []
+        right: list[int] = []
+        place = 0
         for item in items:
-            refusal = next(refusals) if isinstance(item, UserItem) else None
+            if not isinstance(item, UserItem):
+                answers.append(self._answer(item))
+                continue
+            refusal = refusals[place]
             if refusal is None:
                 answer = self._answer(item)
-                if isinstance(item, UserItem) and answer.get(Field.VALID) is True:
-                    right.append(item.user_uuid.lower())
+                if answer.get(Field.VALID) is True:
+                    right.append(place)
             else:
                 answer = with_reference(error_body(refusal), item.reference)
             answers.append(answer)
+            place += 1
         if right:
-            limits.give_back(self._keyring, self._tenant, right)
+            reservation.give_back(right)
         return answers
 
     def _answer(self, item: Item | RefusedItem) -> dict[str, Any]:

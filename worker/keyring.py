@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
@@ -21,9 +20,16 @@ from caas_tasks.errors import (
     ServiceUnavailableError,
     UnreadableMessageError,
 )
-from worker.keystore.document import ApiKey, Keystore, KeyVersion, Profile, ServiceKey, State
+from worker.keystore.document import (
+    ApiKey,
+    Keystore,
+    KeyVersion,
+    Profile,
+    ServiceKey,
+    State,
+    Tenant,
+)
 from worker.operations.derivation import derive
-from worker.user_names import UserNames
 
 MAX_SESSIONS: Final = 4_096
 """Opened sessions that are kept, the least recently used go first; about 6 MiB when full."""
@@ -120,8 +126,7 @@ class Keyring:
         }
         self._api_keys = {key.key_id: key for key in keystore.api_keys}
         self._tenants: dict[str, TenantKeys] = {}
-        audit_key: bytes | None = getattr(keystore, "audit_key", None)
-        self._user_names = None if audit_key is None else UserNames(audit_key)
+        self._tenant_records = {tenant.name: tenant for tenant in keystore.tenants}
         self._sessions: OrderedDict[tuple[bytes, bytes], SessionKeys] = OrderedDict()
         # Threads of one worker share the sessions: one must not drop what another has just found.
         self._lock = threading.Lock()
@@ -138,22 +143,21 @@ class Keyring:
         """The record of an API key, or None."""
         return self._api_keys.get(key_id)
 
+    @property
+    def audit_key(self) -> bytes | None:
+        """What the audit log's chain and the names of users in it are keyed with."""
+        return self._keystore.audit_key
+
+    def tenant_record(self, name: str) -> Tenant:
+        """A tenant's own limits; of a name that some API key has."""
+        return self._tenant_records[name]
+
     def tenant(self, name: str) -> TenantKeys:
         """The tenant's derived keys, computed at its first request."""
         keys = self._tenants.get(name)
         if keys is None:
             keys = self._tenants[name] = TenantKeys(self._keystore, name)
         return keys
-
-    def user_hashes(self, tenant: str, users: Iterable[str]) -> tuple[str, ...]:
-        """Keyed hashes of a tenant's users, for logs; empty when the keystore has no audit key.
-
-        Args:
-            users: UUIDs in lower case.
-        """
-        if self._user_names is None:
-            return ()
-        return self._user_names.for_audit(tenant, users)
 
     def has_service_key(self, key_id: bytes) -> bool:
         """Whether sessions wrapped to this service key can be opened."""

@@ -11,6 +11,7 @@ from caas_tasks.names import Field, Operation
 from worker.keyring import Keyring
 from worker.keystore.document import ApiKey
 from worker.outcome import Outcome, Stages, count_codes
+from worker.user_names import UserNames
 
 
 class Observation:
@@ -21,11 +22,11 @@ class Observation:
         message_id: as it came.
         at_ms: Unix time in milliseconds.
         stopwatch: seconds that never go back, such as `time.perf_counter`.
-        needs_users: whether keyed hashes of the users are wanted.
+        user_names: names the users; None leaves them out.
     """
 
     __slots__ = ("_api_key", "_at_ms", "_body", "_items", "_key_version", "_keyring", "_marks",
-                 "_message_id", "_needs_users", "_operation", "_stopwatch")  # fmt: skip
+                 "_message_id", "_operation", "_stopwatch", "_user_names")  # fmt: skip
 
     def __init__(
         self,
@@ -33,14 +34,13 @@ class Observation:
         message_id: str,
         at_ms: int,
         stopwatch: Callable[[], float],
-        *,
-        needs_users: bool,
+        user_names: UserNames | None,
     ) -> None:
         self._operation = operation
         self._message_id = message_id
         self._at_ms = at_ms
         self._stopwatch = stopwatch
-        self._needs_users = needs_users
+        self._user_names = user_names
         self._keyring: Keyring | None = None
         self._api_key: ApiKey | None = None
         self._items: Sequence[Item | RefusedItem] = ()
@@ -95,9 +95,9 @@ class Observation:
         return self._body[Field.ITEMS], None
 
     def _users(self) -> tuple[str, ...]:
-        if not self._needs_users or self._keyring is None or self._api_key is None:
+        if self._user_names is None or self._api_key is None:
             return ()
         users = dict.fromkeys(
             item.user_uuid.lower() for item in self._items if isinstance(item, UserItem)
         )
-        return self._keyring.user_hashes(self._api_key.tenant, users)
+        return self._user_names.for_audit(self._api_key.tenant, users)

@@ -47,7 +47,7 @@ class Outcome:
         refusal: the code that the request was refused with as a whole, or None.
         codes: how many items ended with which code, `ok` among them; for a request that was refused
             as a whole its code, once.
-        users: keyed hashes of the items' users, each once; empty unless an observer needs them.
+        users: what the audit log calls the items' users, each once; empty without user names.
         duration_s: from the message to its sealed reply.
         stages: the parts of it.
     """
@@ -74,12 +74,7 @@ class Observer(Protocol):
     """Is told of every request before its reply leaves the worker.
 
     Called in the thread that answers, from several at once in a pool of threads.
-
-    Attributes:
-        needs_users: whether `Outcome.users` must be filled.
     """
-
-    needs_users: bool
 
     def observe(self, outcome: Outcome) -> None:
         """Take note.

@@ -28,6 +28,7 @@ from worker.batch import Batch, GuessLimits
 from worker.keyring import Keyring
 from worker.observation import Observation
 from worker.outcome import Observer, Outcome
+from worker.user_names import UserNames
 
 
 class Service:
@@ -40,6 +41,7 @@ class Service:
         reread: gives the keyring after a look at the keystore; asked when a request names a service
             key or a key version that the current keyring has no record of.
         observers: told of each request, in this order, before its reply leaves.
+        user_names: names the users of outcomes; None leaves them out.
         limits: the guess limit; None for no limit.
         stopwatch: seconds that never go back; only asked when there are observers.
     """
@@ -52,6 +54,7 @@ class Service:
         *,
         reread: Callable[[], Keyring] | None = None,
         observers: Sequence[Observer] = (),
+        user_names: UserNames | None = None,
         limits: GuessLimits | None = None,
         stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -60,7 +63,7 @@ class Service:
         self._now_ms = now_ms
         self._random_bytes = random_bytes
         self._observers = tuple(observers)
-        self._needs_users = any(observer.needs_users for observer in observers)
+        self._user_names = user_names
         self._limits = limits
         self._stopwatch = stopwatch
 
@@ -73,7 +76,7 @@ class Service:
             message_id,
             self._now_ms(),
             self._stopwatch,
-            needs_users=self._needs_users,
+            self._user_names,
         )
         reply, keys = self._answer(operation, message_id, sealed, observation)
         if self._tell(observation.outcome(UnreadableMessageError.code)) or keys is None:

@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 NAME_BYTES: Final = 16
 """Long enough that no two users of an installation share a name."""
 
-_KEY_BYTES: Final = 32
+KEY_BYTES: Final = 32
 
 
 def derive_key(audit_key: bytes, purpose: str) -> bytes:
-    """The key of one purpose, 32 bytes."""
+    """The key of one purpose, `KEY_BYTES` long."""
     info = b"caas/1/" + purpose.encode()
-    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=info).derive(audit_key)
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(audit_key)
 
 
 class UserNames:
@@ -35,24 +35,36 @@ class UserNames:
     __slots__ = ("_audit", "_counter")
 
     def __init__(self, audit_key: bytes) -> None:
-        self._audit = blake2b(
-            digest_size=NAME_BYTES, key=derive_key(audit_key, "audit-user"), person=b"caas-user"
-        )
-        self._counter = blake2b(
-            digest_size=NAME_BYTES, key=derive_key(audit_key, "counter"), person=b"caas-user"
-        )
+        self._audit = _keyed(derive_key(audit_key, "audit-user"))
+        self._counter = _keyed(derive_key(audit_key, "guess-counter"))
 
     def for_audit(self, tenant: str, users: Iterable[str]) -> tuple[str, ...]:
-        """What the audit log calls a tenant's users."""
-        return tuple(_name(self._audit, tenant, user) for user in users)
+        """What the audit log calls a tenant's users.
+
+        Args:
+            users: UUIDs in lower case.
+        """
+        state = _of_tenant(self._audit, tenant)
+        names = []
+        for user in users:
+            named = state.copy()
+            named.update(user.encode())
+            names.append(named.hexdigest())
+        return tuple(names)
 
     def for_counter(self, tenant: str, user: str) -> str:
-        """What the counters call a tenant's user."""
-        return _name(self._counter, tenant, user)
+        """What the guess counters call a tenant's user, a UUID in lower case."""
+        state = _of_tenant(self._counter, tenant)
+        state.update(user.encode())
+        return state.hexdigest()
 
 
-def _name(keyed: blake2b, tenant: str, user: str) -> str:
-    # A tenant's name holds no NUL, so the two parts can't run into each other.
+def _keyed(key: bytes) -> blake2b:
+    return blake2b(digest_size=NAME_BYTES, key=key)
+
+
+def _of_tenant(keyed: blake2b, tenant: str) -> blake2b:
+    # A tenant's name holds no NUL, so it can't run into the UUID.
     state = keyed.copy()
-    state.update(f"{tenant}\0{user}".encode())
-    return state.hexdigest()
+    state.update(tenant.encode() + b"\0")
+    return state

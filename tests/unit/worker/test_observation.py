@@ -13,6 +13,7 @@ from caas_tasks.errors import ServiceUnavailableError
 from caas_tasks.names import Operation
 from worker.outcome import Outcome
 from worker.service import Service
+from worker.user_names import UserNames
 
 UUID = "4dbcbcfe-4800-40a8-badf-c26b73af230c"
 MARKER = "canary-90c3"
@@ -23,8 +24,7 @@ ITEM = {"userUUID": UUID, "sensitiveData": MARKER}
 class Recorder:
     """Keeps what it is told; raises `error` when it has one."""
 
-    def __init__(self, error: Exception | None = None, *, needs_users: bool = False) -> None:
-        self.needs_users = needs_users
+    def __init__(self, error: Exception | None = None) -> None:
         self.outcomes: list[Outcome] = []
         self._error = error
 
@@ -45,6 +45,7 @@ def observe(world: Any) -> Callable[..., None]:
             world.clock.now_ms,
             world.random.token_bytes,
             observers=observers,
+            user_names=UserNames(bytes(32)),
             stopwatch=lambda: float(next(ticks)),
         )
 
@@ -71,10 +72,11 @@ def test_outcome_of_a_batch(world: Any, observe: Callable[..., None]) -> None:
 
 def test_outcome_holds_nothing_of_the_request(world: Any, observe: Callable[..., None]) -> None:
     """Neither the data nor the user nor the API key's secret stands in an outcome."""
-    recorder = Recorder(needs_users=True)
+    recorder = Recorder()
     observe(recorder)
     (answer,) = world.ask(Operation.ENCRYPT, [ITEM])["items"]
     text = repr(recorder.outcomes)
+    assert len(recorder.outcomes[0].users) == 1
     for value in (MARKER, UUID, world.api_key.split("_")[2], answer["encrypted_data"]):
         assert value not in text
 
