@@ -10,7 +10,8 @@ BROWSER_PACKAGES := chromium
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help run test ops browser soak check format lint types imports docs-examples bench mutate lock clean
+.PHONY: help run test ops browser soak check format lint types imports docs-examples bench bench-tables lock-bench \
+  mutate lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,8 +55,14 @@ docs-examples: $(STAMP) ## Run the examples of the README and of docs/.
 	@echo "== examples"
 	@if [ -d tests/docs ]; then $(BIN)/python -m pytest -q tests/docs; else echo "none yet"; fi
 
-bench: $(STAMP) ## Compare with a plain Celery task, in one run (two minutes).
-	@$(BIN)/python -m benchmarks.celery_compared
+bench: $(STAMP) ## Compare with other queues and services in one run (20 minutes; ARGS=--quick: 3).
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-tables: $(STAMP) ## Write the tables of both READMEs from a stored result: RESULT=benchmarks/results/….json.
+	@$(BIN)/python -m benchmarks.report $(RESULT)
+
+lock-bench: $(STAMP) ## Resolve the requirements of the benchmark's peers anew.
+	@$(BIN)/python requirements/lock.py bench $(ARGS)
 
 mutate: $(STAMP) ## Run mutation testing on envelope, keystore and operations (long).
 	@$(BIN)/mutmut run $(ARGS)

@@ -135,7 +135,7 @@ CONTENDERS: Final = (
     ),
     Contender(
         "redis_batch",
-        "the same, batched",
+        "a batched Redis list loop",
         "up to 500 requests a push, two under way; no sealing, no checks, no Celery",
         ("-m", "benchmarks.peers.redis_batch.service"),
         has_asyncio=True,

@@ -15,19 +15,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from benchmarks import environments
 from benchmarks.contenders import HTTP, ROOT, Contender
 
-VENVS: Final = ROOT / "benchmarks" / ".venvs"
-PYTHON: Final = ".venvs python"
 TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 STOP_S: Final = 5.0
+START_S: Final = 30.0
 
 
 def python_of(name: str) -> str:
     """The interpreter of a contender's environment; this project's own has no environment there."""
     if name in {"caas", "gateway"}:
         return sys.executable
-    return str(VENVS / name / "bin" / "python")
+    return str(environments.python_of(name))
 
 
 def cpu_s(pids: list[int]) -> float:
@@ -157,6 +157,21 @@ class Stage:
     @property
     def broker_pid(self) -> int:
         return self._broker.pid
+
+    def new_home(self) -> Path:
+        """A folder for an installation of its own; the path stays short enough for a socket."""
+        return self._folder / secrets.token_hex(2)
+
+    def wait_for_consumers(self, workers: int) -> None:
+        """Until so many of this service's workers wait for messages."""
+        import redis
+
+        end = time.monotonic() + START_S
+        with redis.Redis.from_url(self.env["BENCH_REDIS"]) as client:
+            while sum(entry["cmd"] == "brpop" for entry in client.client_list()) < workers:
+                if time.monotonic() > end:
+                    raise RuntimeError("The workers did not start.")
+                time.sleep(0.05)
 
     def flush(self) -> None:
         """Empty the broker between contenders."""

@@ -19,13 +19,18 @@ MAX_BATCH = 500
 MAX_UNDER_WAY = 2
 
 
+def connect() -> redis.Redis:
+    # No socket timeout: redis-py's own, 5 s, ends a thread that waits for replies.
+    return redis.Redis.from_url(os.environ["BENCH_REDIS"], socket_timeout=None)
+
+
 class Calls:
     """See `benchmarks.driver.Contender`."""
 
     def __init__(self) -> None:
         self._key = "batch:" + uuid.uuid4().hex
-        self._sender = redis.Redis.from_url(os.environ["BENCH_REDIS"])
-        self._receiver = redis.Redis.from_url(os.environ["BENCH_REDIS"])
+        self._sender = connect()
+        self._receiver = connect()
         self._lock = threading.Lock()
         self._waiting: list[tuple[tuple[str, str], Any]] = []
         self._under_way: dict[int, list[tuple[tuple[str, str], Any]]] = {}
@@ -58,7 +63,7 @@ class Calls:
         latch = threading.Lock()
         latch.acquire()
         portions = [pairs[start : start + MAX_BATCH] for start in range(0, len(pairs), MAX_BATCH)]
-        client = redis.Redis.from_url(os.environ["BENCH_REDIS"])
+        client = connect()
         key = self._key + ":many"
         values: list[str] = []
         for number, portion in enumerate(portions):

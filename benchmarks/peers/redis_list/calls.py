@@ -20,7 +20,7 @@ class Calls:
         local = self._local
         if not hasattr(local, "client"):
             local.client = redis.Redis.from_url(
-                os.environ["BENCH_REDIS"], single_connection_client=True
+                os.environ["BENCH_REDIS"], single_connection_client=True, socket_timeout=None
             )
             local.key = "list:" + uuid.uuid4().hex
         local.client.rpush("list:requests", json.dumps((local.key, user_uuid, data)))

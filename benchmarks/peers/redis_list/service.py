@@ -11,7 +11,8 @@ from benchmarks import work
 
 
 def main() -> None:
-    client = redis.Redis.from_url(os.environ["BENCH_REDIS"])
+    # No socket timeout: redis-py's own, 5 s, would end a worker that waits for work.
+    client = redis.Redis.from_url(os.environ["BENCH_REDIS"], socket_timeout=None)
     while True:
         popped = client.blpop(["list:requests"], 5)
         if popped is None:

@@ -1,0 +1,1 @@
+"""The plot, drawn in an environment of its own."""
