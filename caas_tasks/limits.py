@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 MAX_ITEM_BYTES: Final = 64 * 1024
-"""Largest `sensitiveData` or `value`, in bytes of UTF-8."""
+"""Largest `sensitiveData`, `value` or `password`, in bytes of UTF-8, or `plaintext`, decoded."""
+
+MAX_CONTEXT_BYTES: Final = 1_024
+"""Largest decoded `context`: a name for what is sealed, not the data."""
+
+MAX_HASH_CHARS: Final = 256
+"""Longest password hash that is looked at; a real one has about 110."""
 
 MAX_ITEMS: Final = 1_000
 """Most items in one message or one HTTP batch."""

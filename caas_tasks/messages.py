@@ -1,183 +1,23 @@
-"""Requests and answers as frozen pydantic models with limits (docs/spec.md, sections 5 to 7).
+"""From a payload to items, and from answers to a payload (docs/spec.md, sections 5 to 7).
 
 One message carries one API key and one to `MAX_ITEMS` items of one operation. A bad item becomes an
-error in its place and never fails its neighbours. Models know the wire names through aliases;
-nothing here ever puts a value that came in into an error.
+error in its place and never fails its neighbours. Nothing here ever puts a value that came in into
+an error.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
-from pydantic import Field as field  # noqa: N813 - Field is this project's wire names
+from pydantic import TypeAdapter, ValidationError
 
-from caas_tasks.encoding import UUID_PATTERN, decode_json_object, encode_json
+from caas_tasks.encoding import decode_json_object, encode_json
 from caas_tasks.errors import InvalidRequestError, PayloadTooLargeError, ServiceError
-from caas_tasks.limits import (
-    MAX_DIGEST_CHARS,
-    MAX_FIELD_NAME_CHARS,
-    MAX_ITEM_BYTES,
-    MAX_ITEMS,
-    MAX_REFERENCE_CHARS,
-)
+from caas_tasks.items import ITEM_MODELS, Item, Referenced
+from caas_tasks.limits import MAX_ITEM_BYTES, MAX_ITEMS
 from caas_tasks.names import Field, Operation
 
-UserUuid = Annotated[
-    str, StringConstraints(pattern=UUID_PATTERN), field(alias=Field.USER_UUID, repr=False)
-]
-# The length limits on data also make pydantic look at every character: a lone surrogate is refused.
-SensitiveData = Annotated[
-    str, field(alias=Field.SENSITIVE_DATA, max_length=MAX_ITEM_BYTES, repr=False)
-]
-KeyVersion = Annotated[int, field(ge=1, le=2**32 - 1)]
-HexValue = Annotated[
-    str, StringConstraints(pattern=r"^([0-9a-fA-F]{2}){16,64}$"), field(repr=False)
-]
-
-
-class _Reference(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        validate_by_name=False,
-        regex_engine="rust-regex",
-    )
-
-    reference: Annotated[
-        str | None, field(default=None, min_length=1, max_length=MAX_REFERENCE_CHARS, repr=False)
-    ]
-
-
-class Item(_Reference):
-    """One element of a request. Strict types, no unknown fields, immutable."""
-
-    def size_checked_text(self) -> str:
-        """The text whose UTF-8 size is limited to `MAX_ITEM_BYTES`; empty where there is none."""
-        return ""
-
-
-class UserItem(Item):
-    """An item about one user."""
-
-    user_uuid: UserUuid
-
-
-class SensitiveItem(UserItem):
-    """An item with a user's sensitive data."""
-
-    sensitive_data: SensitiveData
-
-    def size_checked_text(self) -> str:
-        """The text whose size is limited."""
-        return self.sensitive_data
-
-
-class EncryptItem(SensitiveItem):
-    """In: userUUID, sensitiveData. Out: encrypted_data, key_version."""
-
-
-class CandidatesItem(SensitiveItem):
-    """In: userUUID, sensitiveData. Out: candidates, newest key version first."""
-
-
-class VerifyItem(SensitiveItem):
-    """In: userUUID, sensitiveData, encrypted_data, key_version?. Out: valid, needs_update."""
-
-    encrypted_data: HexValue
-    key_version: KeyVersion | None = None
-
-
-class BlindIndexItem(Item):
-    """In: field, value. Out: indexes, newest key version first."""
-
-    field_name: Annotated[
-        str, field(alias=Field.FIELD, min_length=1, max_length=MAX_FIELD_NAME_CHARS, repr=False)
-    ]
-    value: Annotated[str, field(max_length=MAX_ITEM_BYTES, repr=False)]
-
-    def size_checked_text(self) -> str:
-        """The text whose size is limited."""
-        return self.value
-
-
-class WrapItem(UserItem):
-    """In: userUUID, legacyDigest (printable ASCII, used as it comes). Out: wrapped, key_version."""
-
-    legacy_digest: Annotated[
-        str,
-        StringConstraints(pattern=r"^[\x21-\x7e]+$", max_length=MAX_DIGEST_CHARS),
-        field(alias=Field.LEGACY_DIGEST, repr=False),
-    ]
-
-
-class VersionedValue(BaseModel):
-    """A value and the key version that made it."""
-
-    model_config = ConfigDict(frozen=True)
-    encrypted_data: str
-    key_version: int
-
-
-class EncryptAnswer(VersionedValue):
-    """Answer of `encrypt`."""
-
-
-class VerifyAnswer(BaseModel):
-    """Answer of `verify`."""
-
-    model_config = ConfigDict(frozen=True)
-    valid: bool
-    needs_update: bool
-
-
-class CandidatesAnswer(BaseModel):
-    """Answer of `candidates`: newest key version first."""
-
-    model_config = ConfigDict(frozen=True)
-    candidates: list[VersionedValue]
-
-
-class VersionedIndex(BaseModel):
-    """A blind index and the key version that made it."""
-
-    model_config = ConfigDict(frozen=True)
-    index: str
-    key_version: int
-
-
-class BlindIndexAnswer(BaseModel):
-    """Answer of `blind_index`: newest key version first."""
-
-    model_config = ConfigDict(frozen=True)
-    indexes: list[VersionedIndex]
-
-
-class WrapAnswer(BaseModel):
-    """Answer of `wrap`."""
-
-    model_config = ConfigDict(frozen=True)
-    wrapped: str
-    key_version: int
-
-
-ITEM_MODELS: Final[dict[Operation, type[Item]]] = {
-    Operation.ENCRYPT: EncryptItem,
-    Operation.VERIFY: VerifyItem,
-    Operation.CANDIDATES: CandidatesItem,
-    Operation.BLIND_INDEX: BlindIndexItem,
-    Operation.WRAP: WrapItem,
-}
-ANSWER_MODELS: Final[dict[Operation, type[BaseModel]]] = {
-    Operation.ENCRYPT: EncryptAnswer,
-    Operation.VERIFY: VerifyAnswer,
-    Operation.CANDIDATES: CandidatesAnswer,
-    Operation.BLIND_INDEX: BlindIndexAnswer,
-    Operation.WRAP: WrapAnswer,
-}
 _LISTS: Final[dict[Operation, TypeAdapter[list[Any]]]] = {
     operation: TypeAdapter(list[model])  # type: ignore[valid-type] # a run-time generic
     for operation, model in ITEM_MODELS.items()
@@ -190,13 +30,16 @@ _REASONS: Final = {
     "int_type": "must be an integer",
     "string_too_short": "is too short",
     "string_too_long": "is too long",
+    "base64": "is not canonical base64",
     "string_pattern_mismatch": "is not of the expected form",
     "greater_than_equal": "is out of range",
     "less_than_equal": "is out of range",
 }
 
 
-_DATA_FIELDS: Final = frozenset({Field.SENSITIVE_DATA, Field.VALUE})
+_DATA_FIELDS: Final = frozenset(
+    {Field.SENSITIVE_DATA, Field.VALUE, Field.PASSWORD, Field.PLAINTEXT, Field.TOKEN}
+)
 
 
 def _refusal(error: ValidationError, model: type[Item]) -> ServiceError:
@@ -285,7 +128,7 @@ def _item_or_refusal(operation: Operation, raw: object) -> Item | RefusedItem:
 def _reference_of(raw: object) -> str | None:
     reference = raw.get(Field.REFERENCE) if isinstance(raw, dict) else None
     try:
-        return _Reference.model_validate({Field.REFERENCE: reference}).reference
+        return Referenced.model_validate({Field.REFERENCE: reference}).reference
     except ValidationError:
         return None
 

@@ -24,6 +24,18 @@ class Operation(StrEnum):
     CANDIDATES = "candidates"
     BLIND_INDEX = "blind_index"
     WRAP = "wrap"
+    HASH_PASSWORD = "hash_password"  # noqa: S105 - an operation's name, not a secret
+    VERIFY_PASSWORD = "verify_password"  # noqa: S105 - the same
+    SEAL = "seal"
+    OPEN = "open"
+    REWRAP = "rewrap"
+
+    @property
+    def lane(self) -> Lane:
+        """The queue that its requests wait in, unless they are a bulk job's."""
+        if self in {Operation.HASH_PASSWORD, Operation.VERIFY_PASSWORD}:
+            return Lane.PASSWORD
+        return Lane.FAST
 
     @property
     def task_name(self) -> str:
@@ -52,6 +64,12 @@ class Field:
     CANDIDATES: Final = "candidates"
     INDEXES: Final = "indexes"
     WRAPPED: Final = "wrapped"
+    PASSWORD: Final = "password"  # noqa: S105 - a field's name, not a secret
+    HASH: Final = "hash"
+    PLAINTEXT: Final = "plaintext"
+    CONTEXT: Final = "context"
+    TOKEN: Final = "token"  # noqa: S105 - the same
+    CHANGED: Final = "changed"
     ERROR: Final = "error"
     CODE: Final = "code"
     MESSAGE: Final = "message"

@@ -75,6 +75,7 @@ def _open_client(settings: GatewaySettings) -> AsyncClient:
         api_key=None,
         server_key=settings.server_key,
         timeout_s=settings.timeout_s,
+        password_timeout_s=settings.password_timeout_s,
     )
 
 

@@ -19,8 +19,20 @@ DIGEST: Final = (
 )
 KEY_VERSION: Final = 1
 _LEGACY_DIGEST: Final = "5f4dcc3b5aa765d61d8327deb882cf99"
+HASH: Final = (
+    "$caas-argon2id$v=19$m=65536,t=3,p=4,k=1$AAECAwQFBgcICQoLDA0ODw"
+    "$QlV0K2vXxJ0fMNn6cWb7xw1yb3QhT2pQm1nq8rO5s6U"
+)
+SEALED: Final = (
+    "caas1.AAAAAQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fICEiIyQlJicoKSorLC0uLzAxMjM0NTY3"
+    "ODk6Ozw9Pj9AQUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVpbXF1eX2A"
+)
+PLAINTEXT: Final = "ZXhhbXBsZSBhZGRyZXNz"
+CONTEXT: Final = "YWRkcmVzcw=="
 _USER: Final = {Field.USER_UUID: USER_UUID}
 _SENSITIVE: Final = {**_USER, Field.SENSITIVE_DATA: DATA}
+_PASSWORD: Final = {**_USER, Field.PASSWORD: "correct horse battery staple"}
+_TOKEN: Final = {**_USER, Field.TOKEN: SEALED, Field.CONTEXT: CONTEXT}
 _ENCRYPTED: Final = {Field.ENCRYPTED_DATA: DIGEST, Field.KEY_VERSION: KEY_VERSION}
 
 ITEMS: Final[dict[Operation, dict[str, Any]]] = {
@@ -29,6 +41,11 @@ ITEMS: Final[dict[Operation, dict[str, Any]]] = {
     Operation.CANDIDATES: _SENSITIVE,
     Operation.BLIND_INDEX: {Field.FIELD: "email", Field.VALUE: "ada@example.org"},
     Operation.WRAP: {**_USER, Field.LEGACY_DIGEST: _LEGACY_DIGEST},
+    Operation.HASH_PASSWORD: _PASSWORD,
+    Operation.VERIFY_PASSWORD: {**_PASSWORD, Field.HASH: HASH},
+    Operation.SEAL: {**_USER, Field.PLAINTEXT: PLAINTEXT, Field.CONTEXT: CONTEXT},
+    Operation.OPEN: _TOKEN,
+    Operation.REWRAP: _TOKEN,
 }
 ANSWERS: Final[dict[Operation, dict[str, Any]]] = {
     Operation.ENCRYPT: _ENCRYPTED,
@@ -36,6 +53,11 @@ ANSWERS: Final[dict[Operation, dict[str, Any]]] = {
     Operation.CANDIDATES: {Field.CANDIDATES: [_ENCRYPTED]},
     Operation.BLIND_INDEX: {Field.INDEXES: [{"index": DIGEST, Field.KEY_VERSION: KEY_VERSION}]},
     Operation.WRAP: {Field.WRAPPED: DIGEST, Field.KEY_VERSION: KEY_VERSION},
+    Operation.HASH_PASSWORD: {Field.HASH: HASH},
+    Operation.VERIFY_PASSWORD: {Field.VALID: True, Field.NEEDS_UPDATE: True, Field.HASH: HASH},
+    Operation.SEAL: {Field.TOKEN: SEALED},
+    Operation.OPEN: {Field.PLAINTEXT: PLAINTEXT},
+    Operation.REWRAP: {Field.TOKEN: SEALED, Field.CHANGED: False},
 }
 SUMMARIES: Final[dict[Operation, str]] = {
     Operation.ENCRYPT: "The value to store for a user's data",
@@ -43,6 +65,11 @@ SUMMARIES: Final[dict[Operation, str]] = {
     Operation.CANDIDATES: "The value under every enabled key version, newest first",
     Operation.BLIND_INDEX: "A searchable value under every enabled key version, newest first",
     Operation.WRAP: "A legacy digest made safe without the data",
+    Operation.HASH_PASSWORD: "What to store for a user's password",
+    Operation.VERIFY_PASSWORD: "Whether a password is what a stored hash was made from",
+    Operation.SEAL: "A token that only the same user and context open again",
+    Operation.OPEN: "The plaintext of a token",
+    Operation.REWRAP: "A token under the newest key version, never the plaintext",
 }
 
 

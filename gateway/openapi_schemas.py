@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
+from caas_tasks.answers import ANSWER_MODELS
 from caas_tasks.errors import ERRORS_BY_CODE
+from caas_tasks.items import ITEM_MODELS
 from caas_tasks.limits import MAX_API_KEY_CHARS, MAX_ITEMS
-from caas_tasks.messages import ANSWER_MODELS, ITEM_MODELS
 from caas_tasks.names import Field, Operation
 from gateway import problems
 

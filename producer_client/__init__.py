@@ -2,7 +2,8 @@
 
 Client, AsyncClient       call the service
 Encrypted, Verification,
-BlindIndex, Wrapped       what calls return
+BlindIndex, Wrapped, …    what calls return
+inspect                   what a stored value is, told offline
 ServiceError, …           what calls raise; the tree is in `caas_tasks.errors`
 """
 
@@ -26,8 +27,16 @@ from caas_tasks.errors import (
 )
 from producer_client.async_client import AsyncClient
 from producer_client.client import Client
+from producer_client.inspection import Inspection, inspect
 from producer_client.jobs import AsyncJob, Job, JobProgress
-from producer_client.results import BlindIndex, Encrypted, Verification, Wrapped
+from producer_client.results import (
+    BlindIndex,
+    Encrypted,
+    PasswordVerification,
+    Rewrapped,
+    Verification,
+    Wrapped,
+)
 
 __all__ = [  # noqa: RUF022 - grouped by what a reader looks for
     # Clients
@@ -40,8 +49,13 @@ __all__ = [  # noqa: RUF022 - grouped by what a reader looks for
     # Results
     "BlindIndex",
     "Encrypted",
+    "PasswordVerification",
+    "Rewrapped",
     "Verification",
     "Wrapped",
+    # Stored values, offline
+    "Inspection",
+    "inspect",
     # Errors
     "CaasError",
     "ConfigurationError",

@@ -15,7 +15,7 @@ from caas_tasks.errors import (
     UnauthorizedError,
 )
 from caas_tasks.limits import MAX_API_KEY_CHARS
-from caas_tasks.names import Operation
+from caas_tasks.names import Lane, Operation
 from caas_tasks.settings import load_settings
 from producer_client import wire
 from producer_client.calls import Call
@@ -24,7 +24,12 @@ from producer_client.flights import read_item
 from producer_client.job_handle import JobHandle
 from producer_client.jobs import prepare
 from producer_client.redis_transport import RedisTransport
-from producer_client.settings import DEFAULT_TIMEOUT_S, ClientSettings, checked_timeout_s
+from producer_client.settings import (
+    DEFAULT_PASSWORD_TIMEOUT_S,
+    DEFAULT_TIMEOUT_S,
+    ClientSettings,
+    checked_timeout_s,
+)
 from producer_client.transport import JobStore, OutgoingMessage, Transport
 
 
@@ -36,6 +41,7 @@ class BaseClient:
         api_key: this main server's key; None for a front that gets one with each request.
         server_key: the service's public key, `caaspub1.…`.
         timeout_s: seconds that a call waits, unless it says otherwise.
+        password_timeout_s: the same for `hash_password` and `verify_password`.
         transport: instead of the broker, such as `producer_client.testing` gives.
 
     Raises:
@@ -56,10 +62,12 @@ class BaseClient:
         api_key: str | None,
         server_key: str,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        password_timeout_s: float = DEFAULT_PASSWORD_TIMEOUT_S,
         transport: Transport | None = None,
     ) -> None:
         public_key = ServicePublicKey.from_text(server_key)
         self._timeout_s = checked_timeout_s(timeout_s)
+        self._password_timeout_s = checked_timeout_s(password_timeout_s)
         self._api_key = None if api_key is None else _checked_api_key(api_key)
         self._server_key = public_key
         self._transport: Transport = transport or RedisTransport(broker_url)
@@ -78,6 +86,7 @@ class BaseClient:
             api_key=settings.api_key.get_secret_value(),
             server_key=settings.server_key,
             timeout_s=settings.timeout_s,
+            password_timeout_s=settings.password_timeout_s,
         )
 
     def __repr__(self) -> str:
@@ -99,8 +108,9 @@ class BaseClient:
             raise UnauthorizedError
         return self._api_key
 
-    def _deadline(self, timeout_s: float | None) -> float:
-        wait_s = self._timeout_s if timeout_s is None else checked_timeout_s(timeout_s)
+    def _deadline(self, timeout_s: float | None, lane: Lane = Lane.FAST) -> float:
+        default_s = self._password_timeout_s if lane is Lane.PASSWORD else self._timeout_s
+        wait_s = default_s if timeout_s is None else checked_timeout_s(timeout_s)
         return time.monotonic() + wait_s
 
     def _abandon(self, calls: Iterable[Call | ServiceError | None]) -> None:

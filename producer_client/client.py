@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Iterable
 from uuid import UUID
 
 from caas_tasks.errors import ServiceError
 from caas_tasks.names import Operation
 from producer_client import wire
-from producer_client.base import BaseClient
-from producer_client.calls import ThreadCall
-from producer_client.flights import read_item
 from producer_client.jobs import Job, collect
-from producer_client.many import MAX_OUTSTANDING_PORTIONS, Portion, encrypt_portions
-from producer_client.results import BlindIndex, Encrypted, Verification, Wrapped
+from producer_client.many_calls import ManyCalls
+from producer_client.results import (
+    BlindIndex,
+    Encrypted,
+    PasswordVerification,
+    Rewrapped,
+    Verification,
+    Wrapped,
+)
 
 
-class Client(BaseClient):
+class Client(ManyCalls):
     """Calls the crypto service and waits. Thread-safe, fork-safe, a context manager.
 
     One client serves a whole process: calls of many threads travel together. It connects at its
@@ -110,69 +110,103 @@ class Client(BaseClient):
         item = wire.wrap_item(user_uuid, legacy_digest)
         return wire.read_wrapped(self._one(Operation.WRAP, item, timeout_s))
 
-    def encrypt_many(
-        self,
-        pairs: Iterable[tuple[str | UUID, str]],
-        on_progress: Callable[[int], None] | None = None,
-        *,
-        timeout_s: float | None = None,
-    ) -> list[Encrypted | ServiceError]:
-        """`encrypt` for many pairs of UUID and data, in few messages.
+    def hash_password(
+        self, user_uuid: str | UUID, password: str, *, timeout_s: float | None = None
+    ) -> str:
+        """What to store for a user's password: Argon2id under a key that only workers hold.
 
         Args:
-            pairs: any iterable; it is read as the work goes on.
-            on_progress: called with the number of items done so far, in this thread.
-            timeout_s: seconds for the whole; without it each message has the client's own.
+            password: text as it comes, not normalised; at most 64 KiB of UTF-8.
 
         Returns:
-            Results in the order of the pairs, a failed item in its place as an error object.
+            A string of about 110 characters, at most 256.
 
         Raises:
-            UnauthorizedError, ForbiddenError: the API key may not do this at all.
+            ServiceError: one of its subclasses.
         """
-        end = None if timeout_s is None else self._deadline(timeout_s)
-        results: list[Encrypted | ServiceError] = []
-        under_way: deque[tuple[Portion, ThreadCall | ServiceError | None]] = deque()
-        try:
-            for portion in encrypt_portions(pairs):
-                under_way.append((portion, self._start(portion, end)))
-                if len(under_way) == MAX_OUTSTANDING_PORTIONS:
-                    self._finish(*under_way.popleft(), results, on_progress)
-            while under_way:
-                self._finish(*under_way.popleft(), results, on_progress)
-        finally:
-            self._abandon(call for _, call in under_way)
-        return results
+        item = wire.password_item(user_uuid, password)
+        return wire.read_hash(self._one(Operation.HASH_PASSWORD, item, timeout_s))
 
-    def _start(self, portion: Portion, end: float | None) -> ThreadCall | ServiceError | None:
-        if not portion.items:
-            return None
-        deadline = self._deadline(None) if end is None else end
-        try:
-            call = ThreadCall(Operation.ENCRYPT, self._key(None), portion.items, deadline)
-            self._dispatcher.submit(call, may_block=True)
-        except ServiceError as error:
-            return error
-        return call
-
-    def _finish(
+    def verify_password(
         self,
-        portion: Portion,
-        call: ThreadCall | ServiceError | None,
-        results: list[Encrypted | ServiceError],
-        on_progress: Callable[[int], None] | None,
-    ) -> None:
-        answers: list[wire.Answer] | ServiceError = []
-        try:
-            if isinstance(call, ThreadCall):
-                answers = self._wait(call)
-            elif call is not None:
-                answers = call
-        except ServiceError as error:
-            answers = error
-        results.extend(portion.settle(answers))
-        if on_progress is not None:
-            on_progress(len(results))
+        user_uuid: str | UUID,
+        password: str,
+        stored_hash: str | None,
+        *,
+        timeout_s: float | None = None,
+    ) -> PasswordVerification:
+        """Whether a password is what a stored hash was made from.
+
+        Args:
+            stored_hash: of `hash_password`; None for a user who does not exist, which costs the
+                same time and is invalid.
+
+        Returns:
+            True when valid; with `new_hash`, store it in the old one's place.
+
+        Raises:
+            KeyUnavailableError: the hash's key version is disabled or destroyed.
+            ServiceError: another of its subclasses.
+        """
+        item = wire.verify_password_item(user_uuid, password, stored_hash)
+        return wire.read_password_verification(
+            self._one(Operation.VERIFY_PASSWORD, item, timeout_s)
+        )
+
+    def seal(
+        self,
+        user_uuid: str | UUID,
+        plaintext: bytes,
+        context: bytes = b"",
+        *,
+        timeout_s: float | None = None,
+    ) -> str:
+        """A token that only `open` with the same user and context turns back into the plaintext.
+
+        Args:
+            plaintext: at most 64 KiB.
+            context: what the token is for, such as a column's name; at most 1 KiB, not secret.
+
+        Raises:
+            ServiceError: one of its subclasses.
+        """
+        item = wire.seal_item(user_uuid, plaintext, context)
+        return wire.read_token(self._one(Operation.SEAL, item, timeout_s))
+
+    def open(
+        self,
+        user_uuid: str | UUID,
+        token: str,
+        context: bytes = b"",
+        *,
+        timeout_s: float | None = None,
+    ) -> bytes:
+        """The plaintext of a token.
+
+        Raises:
+            UndecryptableError: the token is not authentic for this user and context.
+            KeyUnavailableError: its key version is disabled or destroyed.
+            ServiceError: another of its subclasses.
+        """
+        item = wire.token_item(user_uuid, token, context)
+        return wire.read_plaintext(self._one(Operation.OPEN, item, timeout_s))
+
+    def rewrap(
+        self,
+        user_uuid: str | UUID,
+        token: str,
+        context: bytes = b"",
+        *,
+        timeout_s: float | None = None,
+    ) -> Rewrapped:
+        """A token under the newest key version, without the plaintext leaving the workers.
+
+        Raises:
+            UndecryptableError, KeyUnavailableError: as `open`.
+            ServiceError: another of its subclasses.
+        """
+        item = wire.token_item(user_uuid, token, context)
+        return wire.read_rewrapped(self._one(Operation.REWRAP, item, timeout_s))
 
     def submit_encrypt_many(self, pairs: Iterable[tuple[str | UUID, str]]) -> Job:
         """Put `encrypt` for many pairs on the bulk lane, to be collected later, within a day.
@@ -205,73 +239,3 @@ class Client(BaseClient):
             ServiceError: what the job as a whole was refused with.
         """
         return collect(self._jobs, handle, self._deadline(timeout_s))
-
-    def request_items(
-        self,
-        operation: Operation,
-        items: Sequence[wire.WireItem],
-        *,
-        api_key: str | None = None,
-        timeout_s: float | None = None,
-    ) -> list[wire.Answer | ServiceError]:
-        """Items in wire form, for fronts that only pass requests on; split into messages as needed.
-
-        Args:
-            api_key: instead of the client's own.
-
-        Returns:
-            One answer or error an item, in order.
-
-        Raises:
-            ServiceError: the request as a whole was refused or not answered.
-        """
-        deadline = self._deadline(timeout_s)
-        key = self._key(api_key)
-        calls = [ThreadCall(operation, key, portion, deadline) for portion in wire.portions(items)]
-        try:
-            for call in calls:
-                self._dispatcher.submit(call, may_block=True)
-            return [read_item(answer) for call in calls for answer in self._wait(call)]
-        finally:
-            self._abandon(calls)
-
-    def ping(self, *, timeout_s: float | None = None) -> None:
-        """Go all the way: broker, a worker, and keys that fit.
-
-        Raises:
-            ServiceError: what is in the way.
-        """
-        operation, items, api_key = self.PROBE
-        outcome: ServiceError | None = None
-        try:
-            self.request_items(operation, items, api_key=api_key, timeout_s=timeout_s)
-        except ServiceError as error:
-            outcome = error
-        self._check_probe(outcome)
-
-    def _one(self, operation: Operation, item: wire.WireItem, timeout_s: float | None) -> Any:
-        call = ThreadCall(operation, self._key(None), (item,), self._deadline(timeout_s))
-        self._dispatcher.submit(call, may_block=True)
-        return self._only(self._wait(call))
-
-    def _wait(self, call: ThreadCall) -> list[wire.Answer]:
-        if not call.wait(call.deadline - time.monotonic()):
-            error = self._dispatcher.give_up(call)
-            if error is not None:
-                raise error
-        return call.result()
-
-    def close(self) -> None:
-        """Close connections; calls under way fail. The client can't be used again."""
-        self._dispatcher.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -26,7 +26,6 @@ from caas_tasks.errors import (
     ServiceUnavailableError,
     UnreadableMessageError,
 )
-from caas_tasks.names import Lane
 from producer_client.calls import Call, wake
 from producer_client.flights import Flight, payload
 from producer_client.sessions import SessionSource
@@ -216,7 +215,9 @@ class Dispatcher:
             payload(calls),
             os.urandom(NONCE_BYTES),
         )
-        return Flight(OutgoingMessage(operation, Lane.FAST, message_id, sealed), session, calls)
+        return Flight(
+            OutgoingMessage(operation, operation.lane, message_id, sealed), session, calls
+        )
 
     def _send(self, flight: Flight) -> None:
         now = time.monotonic()

@@ -33,7 +33,7 @@ from caas_tasks.names import Lane, Operation
 from producer_client import wire
 from producer_client.flights import read_answers
 from producer_client.job_handle import MAX_JOB_MESSAGES, JobHandle, message_id
-from producer_client.many import encrypt_portions, read_result
+from producer_client.many import ENCRYPT, portions_of
 from producer_client.results import Encrypted
 from producer_client.settings import checked_timeout_s
 from producer_client.transport import JobStore, OutgoingMessage
@@ -91,7 +91,7 @@ def prepare(
 
 
 def _portions(pairs: Iterable[tuple[str | UUID, str]]) -> Iterator[list[wire.WireItem]]:
-    for portion in encrypt_portions(pairs):
+    for portion in portions_of(ENCRYPT, pairs):
         refused = portion.first_error()
         if refused is not None:
             raise refused
@@ -114,7 +114,7 @@ def read(handle: JobHandle, sealed_results: Sequence[str]) -> Results:
         answers = read_answers(payload)
         if isinstance(answers, ServiceError):
             raise answers
-        results.extend(map(read_result, answers))
+        results.extend(map(ENCRYPT.result_of, answers))
     return results
 
 

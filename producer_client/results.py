@@ -59,3 +59,35 @@ class Wrapped:
 
     wrapped: str = field(repr=False)
     key_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordVerification:
+    """Whether a password belongs to a stored hash.
+
+    Attributes:
+        valid: the password is the one the hash was made from.
+        needs_update: the hash is of an older key version or of other costs than now in use.
+        new_hash: what to store in the old one's place, when `needs_update`; else None.
+    """
+
+    valid: bool
+    needs_update: bool
+    new_hash: str | None = field(default=None, repr=False)
+
+    def __bool__(self) -> bool:
+        """Truth is `valid`, so that `if client.verify_password(...)` can't let everybody in."""
+        return self.valid
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrapped:
+    """A token under the newest key version.
+
+    Attributes:
+        token: the new token, or the old one when nothing had to change.
+        changed: the token is a new one: store it.
+    """
+
+    token: str = field(repr=False)
+    changed: bool

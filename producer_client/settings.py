@@ -11,6 +11,7 @@ from caas_tasks.errors import ConfigurationError
 from caas_tasks.settings import BrokerSettings
 
 DEFAULT_TIMEOUT_S: Final = 5.0
+DEFAULT_PASSWORD_TIMEOUT_S: Final = 30.0
 MAX_TIMEOUT_S: Final = 3_600.0
 TimeoutSeconds = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)]
 
@@ -32,6 +33,10 @@ class ServiceSettings(BrokerSettings):
     server_key: str = Field(description="The service's public key, `caaspub1.…`.")
     timeout_s: TimeoutSeconds = Field(
         default=DEFAULT_TIMEOUT_S, description="Seconds that a call waits for its answer."
+    )
+    password_timeout_s: TimeoutSeconds = Field(
+        default=DEFAULT_PASSWORD_TIMEOUT_S,
+        description="The same for a password operation, which is slow on purpose and may queue.",
     )
 
     @field_validator("server_key")

@@ -6,11 +6,20 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from caas_tasks.base64_field import decode_base64, encode_base64
 from caas_tasks.encoding import encode_json
 from caas_tasks.errors import InternalError, InvalidRequestError, PayloadTooLargeError
-from caas_tasks.limits import MAX_ITEM_BYTES
-from caas_tasks.names import Field
-from producer_client.results import BlindIndex, Encrypted, Verification, Wrapped
+from caas_tasks.limits import MAX_CONTEXT_BYTES, MAX_ITEM_BYTES
+from caas_tasks.names import Field, Lane, Operation
+from caas_tasks.stored_forms import MAX_TOKEN_CHARS
+from producer_client.results import (
+    BlindIndex,
+    Encrypted,
+    PasswordVerification,
+    Rewrapped,
+    Verification,
+    Wrapped,
+)
 
 WireItem = dict[str, Any]
 Answer = dict[str, Any]
@@ -24,6 +33,8 @@ MAX_CHAR_BYTES: Final = 6
 
 CHUNK_BYTES: Final = 512 * 1024
 """Most bytes of text in such a message, at `MAX_CHAR_BYTES` each; the last item may exceed it."""
+
+_LONG_CHARS: Final = 1_024
 
 
 def encrypt_item(user_uuid: str | UUID, data: str) -> WireItem:
@@ -60,18 +71,77 @@ def wrap_item(user_uuid: str | UUID, legacy_digest: str) -> WireItem:
     }
 
 
-def portions(items: Sequence[WireItem]) -> Iterator[Sequence[WireItem]]:
+def password_item(user_uuid: str | UUID, password: str) -> WireItem:
+    """The item of `hash_password`."""
+    return {Field.USER_UUID: _uuid(user_uuid), Field.PASSWORD: _data(password, "password")}
+
+
+def verify_password_item(user_uuid: str | UUID, password: str, stored_hash: str | None) -> WireItem:
+    """The item of `verify_password`."""
+    item = password_item(user_uuid, password)
+    if stored_hash is not None:
+        item[Field.HASH] = _text(stored_hash, "stored_hash")
+    return item
+
+
+def seal_item(user_uuid: str | UUID, plaintext: bytes, context: bytes) -> WireItem:
+    """The item of `seal`.
+
+    Raises:
+        InvalidRequestError: an argument has another type, or the context is too long.
+        PayloadTooLargeError: the plaintext is over `MAX_ITEM_BYTES`.
+    """
+    item = {Field.USER_UUID: _uuid(user_uuid), Field.PLAINTEXT: _bytes(plaintext, "plaintext")}
+    return _with_context(item, context)
+
+
+def token_item(user_uuid: str | UUID, token: str, context: bytes) -> WireItem:
+    """The item of `open` and `rewrap`."""
+    if len(_text(token, "token")) > MAX_TOKEN_CHARS:
+        raise PayloadTooLargeError(f"token is over {MAX_TOKEN_CHARS} characters.")
+    return _with_context({Field.USER_UUID: _uuid(user_uuid), Field.TOKEN: token}, context)
+
+
+def _with_context(item: WireItem, context: bytes) -> WireItem:
+    text = _bytes(context, "context")
+    if len(context) > MAX_CONTEXT_BYTES:
+        raise InvalidRequestError(f"context is over {MAX_CONTEXT_BYTES} bytes.")
+    if text:
+        item[Field.CONTEXT] = text
+    return item
+
+
+def most_items(operation: Operation) -> int:
+    """Most items of one message: passwords travel alone, so that all workers share them."""
+    return 1 if operation.lane is Lane.PASSWORD else CHUNK_ITEMS
+
+
+def item_bytes(item: WireItem) -> int:
+    """Bound on the bytes of JSON that an item's texts become."""
+    total = 0
+    for value in item.values():  # a loop: this runs for every item of `encrypt_many`
+        if isinstance(value, str):
+            total += MAX_CHAR_BYTES * len(value) if len(value) < _LONG_CHARS else _long_bytes(value)
+    return total
+
+
+def _long_bytes(value: str) -> int:
+    # Base64 and tokens are the long ones: of printable ASCII only a quote and \\ are escaped.
+    is_plain = value.isascii() and value.isprintable()
+    return (2 if is_plain else MAX_CHAR_BYTES) * len(value)
+
+
+def portions(operation: Operation, items: Sequence[WireItem]) -> Iterator[Sequence[WireItem]]:
     """Items in the portions that are sent together: bounded in number and size."""
     start = size_bytes = 0
+    most = most_items(operation)
     for index, item in enumerate(items):
-        item_bytes = sum(
-            MAX_CHAR_BYTES * len(value) for value in item.values() if isinstance(value, str)
-        )
-        is_full = index - start == CHUNK_ITEMS or size_bytes + item_bytes > CHUNK_BYTES
+        this_bytes = item_bytes(item)
+        is_full = index - start == most or size_bytes + this_bytes > CHUNK_BYTES
         if index > start and is_full:
             yield items[start:index]
             start, size_bytes = index, 0
-        size_bytes += item_bytes
+        size_bytes += this_bytes
     if start < len(items):
         yield items[start:]
 
@@ -104,6 +174,39 @@ def read_wrapped(answer: Answer) -> Wrapped:
     return Wrapped(_get(answer, Field.WRAPPED, str), _get(answer, Field.KEY_VERSION, int))
 
 
+def read_hash(answer: Answer) -> str:
+    """The result of `hash_password`."""
+    text: str = _get(answer, Field.HASH, str)
+    return text
+
+
+def read_password_verification(answer: Answer) -> PasswordVerification:
+    """The result of `verify_password`."""
+    valid = _get(answer, Field.VALID, bool)
+    needs_update = _get(answer, Field.NEEDS_UPDATE, bool)
+    new_hash = _get(answer, Field.HASH, str) if needs_update else None
+    return PasswordVerification(valid, needs_update, new_hash)
+
+
+def read_token(answer: Answer) -> str:
+    """The result of `seal`."""
+    text: str = _get(answer, Field.TOKEN, str)
+    return text
+
+
+def read_plaintext(answer: Answer) -> bytes:
+    """The result of `open`."""
+    plaintext = decode_base64(_get(answer, Field.PLAINTEXT, str))
+    if plaintext is None:
+        raise InternalError("The worker's answer is not of the expected form.")
+    return plaintext
+
+
+def read_rewrapped(answer: Answer) -> Rewrapped:
+    """The result of `rewrap`."""
+    return Rewrapped(_get(answer, Field.TOKEN, str), _get(answer, Field.CHANGED, bool))
+
+
 def _get(answer: Any, name: str, kind: type) -> Any:
     value = answer.get(name) if isinstance(answer, dict) else None
     if not isinstance(value, kind):
@@ -130,3 +233,11 @@ def _data(value: object, name: str) -> str:
     if len(text) > MAX_ITEM_BYTES:  # the worker counts the exact bytes
         raise PayloadTooLargeError(f"{name} is over {MAX_ITEM_BYTES} bytes.")
     return text
+
+
+def _bytes(value: object, name: str) -> str:
+    if not isinstance(value, bytes):
+        raise InvalidRequestError(f"{name} must be bytes.")
+    if len(value) > MAX_ITEM_BYTES:
+        raise PayloadTooLargeError(f"{name} is over {MAX_ITEM_BYTES} bytes.")
+    return encode_base64(value)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from caas_tasks.errors import ServiceError
-from caas_tasks.messages import Item, RefusedItem, UserItem, error_body, with_reference
+from caas_tasks.items import Item, UserItem
+from caas_tasks.messages import RefusedItem, error_body, with_reference
 from caas_tasks.names import Field, Operation
 from worker import incident
 from worker.keyring import Keyring, UnknownVersionError

@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from caas_tasks.messages import Item, RefusedItem, UserItem
+from caas_tasks.items import Item, UserItem
+from caas_tasks.messages import RefusedItem
 from caas_tasks.names import Field, Operation
 from worker.keyring import Keyring
 from worker.keystore.document import ApiKey

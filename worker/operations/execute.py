@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from caas_tasks.encoding import uuid_bytes
-from caas_tasks.messages import (
+from caas_tasks.items import (
     BlindIndexItem,
     CandidatesItem,
     EncryptItem,

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from caas_tasks import messages
+from caas_tasks import items, messages
+from caas_tasks.answers import ANSWER_MODELS
 from caas_tasks.errors import (
     InternalError,
     InvalidRequestError,
@@ -36,7 +37,13 @@ GOOD: dict[Operation, dict[str, Any]] = {
     },
     Operation.BLIND_INDEX: {"field": "email", "value": "x"},
     Operation.WRAP: {"userUUID": UUID, "legacyDigest": "d41d8cd98f00b204e9800998ecf8427e"},
+    Operation.HASH_PASSWORD: {"userUUID": UUID, "password": "p4ssword"},
+    Operation.VERIFY_PASSWORD: {"userUUID": UUID, "password": "p4ssword", "hash": "$some-hash"},
+    Operation.SEAL: {"userUUID": UUID, "plaintext": "cGxhaW4=", "context": "Y29udGV4dA=="},
+    Operation.OPEN: {"userUUID": UUID, "token": "caas1.token", "context": "Y29udGV4dA=="},
+    Operation.REWRAP: {"userUUID": UUID, "token": "caas1.token", "context": "Y29udGV4dA=="},
 }
+OPTIONAL = {"key_version", "hash", "context"}
 
 
 def refusal(operation: Operation, raw: object) -> str:
@@ -52,7 +59,7 @@ def refusal(operation: Operation, raw: object) -> str:
 def test_good_items_are_read(operation: Operation) -> None:
     """An item with every field is read under the operation's own model, and is frozen."""
     item = parse_item(operation, {**GOOD[operation], "reference": "row 7"})
-    assert type(item) is messages.ITEM_MODELS[operation]
+    assert type(item) is items.ITEM_MODELS[operation]
     assert item.reference == "row 7"
     with pytest.raises(ValidationError):
         item.reference = "row 8"  # type: ignore[misc]
@@ -80,7 +87,7 @@ def test_repr_shows_no_input(operation: Operation) -> None:
 
 
 REQUIRED = [
-    (operation, name) for operation, item in GOOD.items() for name in item if name != "key_version"
+    (operation, name) for operation, item in GOOD.items() for name in item if name not in OPTIONAL
 ]
 
 
@@ -128,7 +135,13 @@ def test_uuid_in_upper_case() -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "name"), [(Operation.ENCRYPT, "sensitiveData"), (Operation.BLIND_INDEX, "value")]
+    ("operation", "name"),
+    [
+        (Operation.ENCRYPT, "sensitiveData"),
+        (Operation.BLIND_INDEX, "value"),
+        (Operation.HASH_PASSWORD, "password"),
+        (Operation.VERIFY_PASSWORD, "password"),
+    ],
 )
 @pytest.mark.parametrize(
     "data", ["", "x" * DATA_LIMIT, "é" * (DATA_LIMIT // 2), "\U0001f511" * 16_384]
@@ -140,7 +153,13 @@ def test_data_up_to_the_limit(operation: Operation, name: str, data: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("operation", "name"), [(Operation.ENCRYPT, "sensitiveData"), (Operation.BLIND_INDEX, "value")]
+    ("operation", "name"),
+    [
+        (Operation.ENCRYPT, "sensitiveData"),
+        (Operation.BLIND_INDEX, "value"),
+        (Operation.HASH_PASSWORD, "password"),
+        (Operation.VERIFY_PASSWORD, "password"),
+    ],
 )
 @pytest.mark.parametrize(
     "data", ["x" * (DATA_LIMIT + 1), "é" * (DATA_LIMIT // 2) + "x", "\U0001f511" * 16_384 + "x"]
@@ -267,14 +286,14 @@ def test_bad_item_keeps_its_place_and_reference() -> None:
         Operation.ENCRYPT,
         [{**good, "reference": "a"}, {"userUUID": 7, "reference": "b"}, good],
     )
-    assert isinstance(first, messages.EncryptItem)
+    assert isinstance(first, items.EncryptItem)
     assert first.reference == "a"
     assert isinstance(second, RefusedItem)
     assert (second.error, second.reference) == (
         InvalidRequestError("userUUID must be a string."),
         "b",
     )
-    assert isinstance(third, messages.EncryptItem)
+    assert isinstance(third, items.EncryptItem)
 
 
 def test_large_item_keeps_its_place() -> None:
@@ -284,7 +303,7 @@ def test_large_item_keeps_its_place() -> None:
     first, second = parse_items(Operation.ENCRYPT, [large, good])
     assert isinstance(first, RefusedItem)
     assert (first.error, first.reference) == (PayloadTooLargeError(TOO_LARGE), "big")
-    assert isinstance(second, messages.EncryptItem)
+    assert isinstance(second, items.EncryptItem)
 
 
 @pytest.mark.parametrize(
@@ -312,7 +331,7 @@ def test_request_is_read() -> None:
     assert json.loads(payload) == {"apiKey": "key", "items": [GOOD[Operation.WRAP]]}
     api_key, (item,) = parse_request(Operation.WRAP, payload)
     assert api_key == "key"
-    assert isinstance(item, messages.WrapItem)
+    assert isinstance(item, items.WrapItem)
 
 
 @pytest.mark.parametrize(
@@ -376,5 +395,5 @@ def test_error_body() -> None:
 @pytest.mark.parametrize("operation", Operation)
 def test_every_operation_has_its_models(operation: Operation) -> None:
     """No operation is without a model for its items and its answers."""
-    assert operation in messages.ITEM_MODELS
-    assert operation in messages.ANSWER_MODELS
+    assert operation in items.ITEM_MODELS
+    assert operation in ANSWER_MODELS

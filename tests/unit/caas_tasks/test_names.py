@@ -14,6 +14,11 @@ def test_task_names() -> None:
         "candidates": "caas.candidates",
         "blind_index": "caas.blind_index",
         "wrap": "caas.wrap",
+        "hash_password": "caas.hash_password",
+        "verify_password": "caas.verify_password",
+        "seal": "caas.seal",
+        "open": "caas.open",
+        "rewrap": "caas.rewrap",
     }
 
 
@@ -25,6 +30,13 @@ def test_every_operation_is_a_scope() -> None:
 def test_lanes() -> None:
     """The three lanes are three queues."""
     assert [lane.value for lane in Lane] == ["caas.fast", "caas.password", "caas.bulk"]
+
+
+def test_only_passwords_have_a_lane_of_their_own() -> None:
+    """Everything but the two password operations waits in the fast lane."""
+    slow = {operation.value for operation in Operation if operation.lane is Lane.PASSWORD}
+    assert slow == {"hash_password", "verify_password"}
+    assert all(o.lane is Lane.FAST for o in Operation if o.value not in slow)
 
 
 def test_field_names() -> None:
@@ -46,6 +58,12 @@ def test_field_names() -> None:
         "CANDIDATES": "candidates",
         "INDEXES": "indexes",
         "WRAPPED": "wrapped",
+        "PASSWORD": "password",
+        "HASH": "hash",
+        "PLAINTEXT": "plaintext",
+        "CONTEXT": "context",
+        "TOKEN": "token",
+        "CHANGED": "changed",
         "ERROR": "error",
         "CODE": "code",
         "MESSAGE": "message",
@@ -56,6 +74,8 @@ def test_field_names() -> None:
 def test_limits_are_those_of_the_specification() -> None:
     """Sizes and times are the documented ones."""
     assert limits.MAX_ITEM_BYTES == 65_536
+    assert limits.MAX_CONTEXT_BYTES == 1_024
+    assert limits.MAX_HASH_CHARS == 256
     assert limits.MAX_ITEMS == 1_000
     assert limits.MAX_PAYLOAD_BYTES == 1_048_576
     assert limits.MAX_REFERENCE_CHARS == 256

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from caas_tasks.errors import ERRORS_BY_CODE
+from caas_tasks.items import ITEM_MODELS
 from caas_tasks.limits import MAX_ITEM_BYTES, MAX_ITEMS, MAX_REFERENCE_CHARS
-from caas_tasks.messages import ITEM_MODELS
 from caas_tasks.names import Operation
 from gateway import bodies, problems
 

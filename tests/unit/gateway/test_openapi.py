@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from caas_tasks.answers import ANSWER_MODELS
 from caas_tasks.errors import ERRORS_BY_CODE
-from caas_tasks.messages import ANSWER_MODELS, parse_item
+from caas_tasks.messages import parse_item
 from caas_tasks.names import Operation
 from gateway import examples, openapi
 from gateway.app import create_app

@@ -18,15 +18,15 @@ from caas_tasks.errors import (
 from caas_tasks.names import Operation
 from producer_client import wire
 from producer_client.calls import Call
-from producer_client.many import Portion, encrypt_portions
+from producer_client.many import ENCRYPT, Portion, portions_of
 from producer_client.results import Encrypted
 
 USER_UUID = "4dbcbcfe-4800-40a8-badf-c26b73af230c"
 GOOD = (USER_UUID, "data")
 
 
-def portion_of(*pairs: Any) -> Portion:
-    portion = Portion()
+def portion_of(*pairs: Any) -> Portion[Encrypted]:
+    portion = Portion(ENCRYPT)
     for pair in pairs:
         portion.add(pair)
     return portion
@@ -98,13 +98,13 @@ def test_refused_api_key_is_raised(error: Exception) -> None:
 
 def test_portions_are_bounded_in_items() -> None:
     """Many pairs become full portions and a rest."""
-    counts = [len(portion) for portion in encrypt_portions([GOOD] * 1_201)]
+    counts = [len(portion) for portion in portions_of(ENCRYPT, [GOOD] * 1_201)]
     assert counts == [500, 500, 201]
 
 
 def test_no_pairs_are_no_portion() -> None:
     """Nothing is sent for nothing."""
-    assert list(encrypt_portions([])) == []
+    assert list(portions_of(ENCRYPT, [])) == []
 
 
 def test_pairs_are_read_as_they_are_needed() -> None:
@@ -116,7 +116,7 @@ def test_pairs_are_read_as_they_are_needed() -> None:
             read.append(1)
             yield GOOD
 
-    portions = encrypt_portions(endless())
+    portions = portions_of(ENCRYPT, endless())
     next(portions)
     assert len(read) == wire.CHUNK_ITEMS
 
@@ -125,7 +125,7 @@ def test_pairs_are_read_as_they_are_needed() -> None:
 def test_every_portion_fits_in_a_message(character: str) -> None:
     """However JSON writes the text, a portion is never refused as too large."""
     sizes = [65_535, 65_535, 65_536, 0, 300, *[50_000] * 20]
-    portions = list(encrypt_portions((USER_UUID, character * size) for size in sizes))
+    portions = list(portions_of(ENCRYPT, ((USER_UUID, character * size) for size in sizes)))
     assert sum(map(len, portions)) == len(sizes)
     for portion in portions:
         Call(Operation.ENCRYPT, "key", portion.items, 1.0)
@@ -134,4 +134,4 @@ def test_every_portion_fits_in_a_message(character: str) -> None:
 def test_bad_pairs_do_not_count_as_bytes() -> None:
     """A portion of nothing but bad pairs is bounded by their number."""
     bad: Any = [None] * 501
-    assert [len(portion) for portion in encrypt_portions(bad)] == [500, 1]
+    assert [len(portion) for portion in portions_of(ENCRYPT, bad)] == [500, 1]

@@ -11,6 +11,7 @@ import pytest
 from caas_tasks.encoding import encode_json
 from caas_tasks.errors import InternalError, InvalidRequestError, PayloadTooLargeError
 from caas_tasks.limits import MAX_ITEM_BYTES, MAX_ITEMS, MAX_PAYLOAD_BYTES
+from caas_tasks.names import Operation
 from producer_client import wire
 from producer_client.results import BlindIndex, Encrypted, Verification, Wrapped
 
@@ -83,18 +84,18 @@ def test_data_over_the_limit_is_refused(name: str) -> None:
 def test_few_items_are_one_portion() -> None:
     """What fits travels together."""
     items = [{"v": str(n)} for n in range(wire.CHUNK_ITEMS)]
-    assert list(wire.portions(items)) == [items]
+    assert list(wire.portions(Operation.ENCRYPT, items)) == [items]
 
 
 def test_no_items_are_no_portion() -> None:
     """Nothing is sent for nothing."""
-    assert list(wire.portions([])) == []
+    assert list(wire.portions(Operation.ENCRYPT, [])) == []
 
 
 def test_portions_are_bounded_in_items() -> None:
     """Many items are several messages, in order."""
     items = [{"v": str(n)} for n in range(2 * wire.CHUNK_ITEMS + 1)]
-    portions = list(wire.portions(items))
+    portions = list(wire.portions(Operation.ENCRYPT, items))
     assert [len(portion) for portion in portions] == [wire.CHUNK_ITEMS, wire.CHUNK_ITEMS, 1]
     assert [item for portion in portions for item in portion] == items
 
@@ -102,7 +103,7 @@ def test_portions_are_bounded_in_items() -> None:
 def test_portions_are_bounded_in_bytes() -> None:
     """However JSON writes the text of a portion's items, it fits in a message."""
     items = [wire.encrypt_item(USER_UUID, "\x01" * size) for size in (65_535, 65_535, 65_536, 9)]
-    portions = list(wire.portions(items))
+    portions = list(wire.portions(Operation.ENCRYPT, items))
     assert [item for portion in portions for item in portion] == items
     assert max(len(encode_json(list(portion))) for portion in portions) < MAX_PAYLOAD_BYTES - 8_192
 
@@ -110,7 +111,7 @@ def test_portions_are_bounded_in_bytes() -> None:
 def test_numbers_do_not_count_as_text() -> None:
     """Only texts make an item large."""
     items = [{"v": 1} for _ in range(3)]
-    assert list(wire.portions(items)) == [items]
+    assert list(wire.portions(Operation.ENCRYPT, items)) == [items]
 
 
 def test_a_portion_is_within_the_items_of_a_message() -> None:
