@@ -12,6 +12,7 @@ from caas_cli import client_env, requests
 from caas_cli.exit_codes import one_line
 from caas_cli.home import Home
 from caas_cli.output import say, say_json
+from caas_tasks.broker_fault import reason_of
 from caas_tasks.errors import (
     CaasError,
     ConfigurationError,
@@ -20,7 +21,9 @@ from caas_tasks.errors import (
     UnreadableMessageError,
 )
 from caas_tasks.limits import CLOCK_TOLERANCE_MS
-from caas_tasks.redis_url import parse_broker_url
+from caas_tasks.redis_connection import connect
+from caas_tasks.redis_url import BrokerUrl
+from caas_tasks.settings import read_brokers
 
 PING_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 3.0
@@ -53,7 +56,7 @@ class Finding:
 
 def examine(home: Home) -> list[Finding]:
     """Look at everything, in the order in which a call needs it. One fault hides no other."""
-    found = [*_versions(home), *_files(home), *_keystore(home), *_broker(home)]
+    found = [*_versions(home), *_files(home), *_keystore(home), *_brokers(home)]
     is_reachable = all(finding.is_ok for finding in found if finding.name == BROKER)
     if is_reachable:
         return [*found, *_worker(home)]
@@ -142,22 +145,26 @@ def _setting(home: Home, name: str) -> str:
         return ""
 
 
-def _broker(home: Home) -> list[Finding]:
-    import redis
-
+def _brokers(home: Home) -> list[Finding]:
     try:
-        url = parse_broker_url(client_env.setting(home.client_env, client_env.BROKER_URL))
+        brokers = read_brokers(client_env.setting(home.client_env, client_env.BROKER_URL))
     except ConfigurationError as error:
         return [Finding(BROKER, False, str(error), "set CAAS_BROKER_URL, or run `caas init`")]
+    return [finding for broker in brokers for finding in _broker(broker)]
+
+
+def _broker(url: BrokerUrl) -> list[Finding]:
+    import redis
+
     problem = ""
     found: list[Finding] = []
     try:
-        with redis.Redis.from_url(
-            url.redis, socket_timeout=CONNECT_TIMEOUT_S, socket_connect_timeout=CONNECT_TIMEOUT_S
+        with connect(
+            url, socket_timeout=CONNECT_TIMEOUT_S, socket_connect_timeout=CONNECT_TIMEOUT_S
         ) as connection:
             found = _ask_broker(connection, url.display)
     except (redis.RedisError, OSError, ValueError) as error:
-        problem = type(error).__name__
+        problem = reason_of(error)
     if problem:
         advice = "start it (`caas up` brings its own), or correct CAAS_BROKER_URL"
         return [Finding(BROKER, False, f"{url.display} does not answer: {problem}", advice)]

@@ -1,6 +1,7 @@
-"""kombu's Redis transport, with what this service needs of it changed. Registered as `caasredis`.
+"""kombu's Redis transport, with what this service needs of it changed.
 
-Six changes, each of which can go when kombu does it:
+Registered as `caasredis`, and as `caassentinel` for a primary that sentinels name. The changes,
+each of which can go when kombu does it:
 
 - A connection never retries by itself. redis-py would sleep for seconds inside a caller's `send`;
   here the dispatcher resends and Celery's consumer reconnects, both with deadlines of their own.
@@ -12,12 +13,14 @@ Six changes, each of which can go when kombu does it:
 - A message is published without waiting for the answer to it; see `caas_tasks.pipelining`. Its body
   is not wrapped in base64 once more.
 - A connection tries again within a second for as long as the broker is away; see `Connection`.
+- Over TLS no authority is trusted beside the given ones, and with Sentinel the sentinels are asked
+  over TLS too; see `caas_tasks.redis_connection`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -28,9 +31,16 @@ from kombu.transport import redis as kombu_redis
 from kombu.utils.json import dumps
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import SentinelManagedConnection
 
 from caas_tasks.pipelining import PipelinedConnection
-from caas_tasks.redis_url import KOMBU_SCHEME
+from caas_tasks.redis_connection import (
+    LocalSentinelConnection,
+    SentinelTlsConnection,
+    TlsConnection,
+    sentinel_pool,
+)
+from caas_tasks.redis_url import KOMBU_SCHEME, KOMBU_SENTINEL_SCHEME, Address
 
 NO_RETRY: Final = Retry(NoBackoff(), 0)
 logger = logging.getLogger(__name__)
@@ -85,6 +95,7 @@ class Channel(kombu_redis.Channel):
     """A channel with the changes above."""
 
     Message = Message
+    connection_class_ssl: type[redis.SSLConnection] = TlsConnection
     # A body of ours is ASCII text as it is: a third of every message was base64 around base64.
     body_encoding = None
     _publisher: Any = None
@@ -134,4 +145,39 @@ class Transport(kombu_redis.Transport):
     Channel = Channel
 
 
+class SentinelChannel(Channel):
+    """That channel, to the primary that sentinels name."""
+
+    # kombu sets these attributes from the transport's options.
+    from_transport_options = (
+        *kombu_redis.Channel.from_transport_options,
+        *("sentinels", "master_name", "allows_plaintext"),
+    )
+    sentinels: Sequence[Address] = ()
+    master_name = ""
+    allows_plaintext = False
+    connection_class_ssl = SentinelTlsConnection
+
+    @property
+    def connection_class(self) -> type[SentinelManagedConnection]:
+        """What connects without TLS."""
+        return SentinelManagedConnection if self.allows_plaintext else LocalSentinelConnection
+
+    def _get_pool(self, asynchronous: bool = False) -> redis.ConnectionPool:
+        parameters = self._connparams(asynchronous=asynchronous)
+        prefix = getattr(self, "keyprefix_fanout", "")
+        self.keyprefix_fanout = prefix.format(db=parameters["db"])
+        for name in ("host", "port"):
+            parameters.pop(name)
+        tls = self.connection.client.ssl or None
+        return sentinel_pool(self.sentinels, self.master_name, tls, **parameters)
+
+
+class SentinelTransport(Transport):
+    """The transport with that one."""
+
+    Channel = SentinelChannel
+
+
 TRANSPORT_ALIASES[KOMBU_SCHEME] = f"{__name__}:{Transport.__name__}"
+TRANSPORT_ALIASES[KOMBU_SENTINEL_SCHEME] = f"{__name__}:{SentinelTransport.__name__}"

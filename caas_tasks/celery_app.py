@@ -12,8 +12,10 @@ from celery.app.amqp import AMQP
 from kombu import Exchange, Queue
 
 from caas_tasks import broker_transport
+from caas_tasks.errors import ConfigurationError
 from caas_tasks.names import Lane
-from caas_tasks.redis_url import parse_broker_url
+from caas_tasks.redis_url import BrokerUrl
+from caas_tasks.settings import read_brokers
 from caas_tasks.task_message import OPAQUE
 
 TRANSPORT_OPTIONS: Final[dict[str, Any]] = {
@@ -39,22 +41,37 @@ class SealedAMQP(AMQP):
         return super().as_task_v2(*args, **kwargs)
 
 
-def create_app(broker_url: str) -> Celery:
+class ServiceApp(Celery):
+    """A Celery app that knows its broker.
+
+    Attributes:
+        broker: also where the replies go.
+    """
+
+    broker: BrokerUrl
+
+
+def create_app(broker: BrokerUrl | str) -> Celery:
     """A Celery app for this service.
 
     Args:
-        broker_url: any form that `caas_tasks.redis_url.parse_broker_url` reads.
+        broker: its one broker; a text is read and secured as the environment says.
 
     Raises:
-        ConfigurationError: the URL is not one of those.
+        ConfigurationError: the text is no broker's address, or names several.
     """
-    broker = parse_broker_url(broker_url)
-    app = Celery("caas", amqp=SealedAMQP, set_as_current=False, autofinalize=True)
+    if isinstance(broker, str):
+        brokers = read_brokers(broker)
+        if len(brokers) > 1:
+            raise ConfigurationError("CAAS_BROKER_URL: names several brokers, and one is wanted.")
+        broker = brokers[0]
+    app = ServiceApp("caas", amqp=SealedAMQP, set_as_current=False, autofinalize=True)
+    app.broker = broker
     app.conf.update(
         broker_url=broker.kombu,
-        broker_use_ssl=broker.tls,
-        # Not `broker.kombu`: the backend is redis-py's.
-        result_backend=f"caas_tasks.reply_backend:ReplyBackend+{broker_url}",
+        broker_use_ssl=broker.ssl,
+        # The backend takes the broker from the app; in the configuration it would be another copy.
+        result_backend="caas_tasks.reply_backend:ReplyBackend",
         task_queues=[_queue(lane) for lane in Lane],
         task_default_queue=Lane.FAST.value,
         task_default_exchange="",
@@ -77,7 +94,7 @@ def create_app(broker_url: str) -> Celery:
         worker_enable_remote_control=True,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_transport_options=dict(TRANSPORT_OPTIONS),
+        broker_transport_options={**TRANSPORT_OPTIONS, **broker.transport_options},
         broker_pool_limit=2,
         enable_utc=True,
     )

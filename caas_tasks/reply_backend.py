@@ -29,7 +29,8 @@ from redis.retry import Retry
 
 from caas_tasks.job_ledger import RESULT_PREFIX, JobLedger
 from caas_tasks.pipelining import PipelinedConnection
-from caas_tasks.redis_url import parse_broker_url
+from caas_tasks.redis_connection import connect
+from caas_tasks.redis_url import BrokerUrl
 
 INBOX_PREFIX: Final = "caas:reply:"
 INBOX_TTL_S: Final = 60
@@ -40,20 +41,20 @@ logger = logging.getLogger(__name__)
 
 
 class ReplyBackend(BaseBackend):
-    """Celery's view of the reply store; configured by `result_backend`."""
+    """Celery's view of the reply store, which is the broker of the app."""
 
-    def __init__(self, app: Any, url: str, **kwargs: Any) -> None:
-        super().__init__(app, url=url, **kwargs)
-        self._url = url
+    def __init__(self, app: Any, **kwargs: Any) -> None:
+        super().__init__(app, **kwargs)
+        self._broker: BrokerUrl = app.broker
 
     def as_uri(self, include_password: bool = False) -> str:
         """The address for banners, never with a password."""
-        return parse_broker_url(self._url).display
+        return self._broker.display
 
     @cached_property
     def _redis(self) -> redis.Redis:
-        return redis.Redis.from_url(
-            parse_broker_url(self._url).redis,
+        return connect(
+            self._broker,
             socket_timeout=5,
             # Once more, at once: an idle connection may have been cut; then the client asks again.
             retry=Retry(NoBackoff(), 1),

@@ -6,13 +6,15 @@ docs/settings.md has the one table of all of them, and a test holds it to the cl
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from caas_tasks.errors import ConfigurationError
-from caas_tasks.redis_url import parse_broker_url
+from caas_tasks.redis_connection import check_tls_files
+from caas_tasks.redis_url import BrokerTls, BrokerUrl, parse_broker_urls
 
 PREFIX = "CAAS_"
 S = TypeVar("S", bound=BaseSettings)
@@ -26,24 +28,72 @@ class CaasSettings(BaseSettings):
     )
 
 
-class BrokerSettings(CaasSettings):
+class BrokerSecurity(CaasSettings):
+    """How the connection to the broker is secured; read wherever a broker's address is."""
+
+    broker_ca: Path | None = Field(
+        default=None, description="PEM file of the only authorities trusted to certify the broker."
+    )
+    broker_cert: Path | None = Field(
+        default=None, description="PEM file of this side's certificate, for brokers that ask."
+    )
+    broker_key: Path | None = Field(
+        default=None, description="PEM file of the private key of CAAS_BROKER_CERT."
+    )
+    allow_plaintext_broker: bool = Field(
+        default=False, description="Take an address of another machine without TLS."
+    )
+
+    @field_validator("broker_ca", "broker_cert", "broker_key", mode="before")
+    @classmethod
+    def _read_empty_as_unset(cls, value: object) -> object:
+        # What a compose file or an `.env` leaves empty is not the current folder.
+        return None if value == "" else value
+
+    def read(self, urls: str) -> tuple[BrokerUrl, ...]:
+        """The brokers of an address or several.
+
+        Raises:
+            ConfigurationError: an address or a file of certificates is not usable.
+        """
+        tls = BrokerTls(self.broker_ca, self.broker_cert, self.broker_key)
+        found = parse_broker_urls(urls, tls, allow_plaintext=self.allow_plaintext_broker)
+        if any(broker.tls is not None for broker in found):
+            check_tls_files(tls)
+        return found
+
+
+class BrokerSettings(BrokerSecurity):
     """Where the broker and the reply store are."""
 
     broker_url: SecretStr = Field(
-        description="Address of the broker: redis://, rediss:// or redis+socket:///path."
+        description="Address of the broker: redis://, rediss://, sentinel://, sentinels:// or "
+        "redis+socket:///path; several, separated by commas."
     )
 
-    @field_validator("broker_url")
-    @classmethod
-    def _check_broker_url(cls, value: SecretStr) -> SecretStr:
+    @model_validator(mode="after")
+    def _check_broker(self) -> Self:
         problem = ""
         try:
-            parse_broker_url(value.get_secret_value())
+            self.brokers()
         except ConfigurationError as error:
-            problem = str(error).partition(": ")[2]
+            problem = str(error)
         if problem:
             raise ValueError(problem)
-        return value
+        return self
+
+    def brokers(self) -> tuple[BrokerUrl, ...]:
+        """The brokers that `broker_url` names."""
+        return self.read(self.broker_url.get_secret_value())
+
+
+def read_brokers(urls: str) -> tuple[BrokerUrl, ...]:
+    """The brokers of an address or several, secured as the environment says.
+
+    Raises:
+        ConfigurationError: an address, or a setting of its security, is wrong.
+    """
+    return load_settings(BrokerSecurity).read(urls)
 
 
 def load_settings(settings_class: type[S], **overrides: Any) -> S:
@@ -60,7 +110,10 @@ def load_settings(settings_class: type[S], **overrides: Any) -> S:
         return settings_class(**overrides)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        name = PREFIX + str(first["loc"][0]).upper() if first["loc"] else PREFIX + "*"
         reason = first["msg"].removeprefix("Value error, ")
+        name = PREFIX + str(first["loc"][0]).upper() if first["loc"] else PREFIX + "*"
+        # A check of several settings together may name the one that is wrong.
+        is_named = not first["loc"] and reason.startswith(PREFIX)
         problem = f"{name}: {'is not set.' if first['type'] == 'missing' else reason}"
+        problem = reason if is_named else problem
     raise ConfigurationError(problem)

@@ -23,13 +23,13 @@ from producer_client.dispatcher import Dispatcher
 from producer_client.flights import read_item
 from producer_client.job_handle import JobHandle
 from producer_client.jobs import prepare
-from producer_client.redis_transport import RedisTransport
 from producer_client.settings import (
     DEFAULT_PASSWORD_TIMEOUT_S,
     DEFAULT_TIMEOUT_S,
     ClientSettings,
     checked_timeout_s,
 )
+from producer_client.sharding import open_transport
 from producer_client.transport import JobStore, OutgoingMessage, Transport
 
 
@@ -37,7 +37,8 @@ class BaseClient:
     """Construction and the parts of a call that wait for nothing.
 
     Args:
-        broker_url: `redis://`, `rediss://` or `redis+socket:///path`.
+        broker_url: as `CAAS_BROKER_URL`, one address or several; the settings of its security are
+            taken from the environment.
         api_key: this main server's key; None for a front that gets one with each request.
         server_key: the service's public key, `caaspub1.…`.
         timeout_s: seconds that a call waits, unless it says otherwise.
@@ -70,7 +71,7 @@ class BaseClient:
         self._password_timeout_s = checked_timeout_s(password_timeout_s)
         self._api_key = None if api_key is None else _checked_api_key(api_key)
         self._server_key = public_key
-        self._transport: Transport = transport or RedisTransport(broker_url)
+        self._transport: Transport = transport or open_transport(broker_url)
         self._dispatcher = Dispatcher(self._transport, public_key)
 
     @classmethod

@@ -13,6 +13,7 @@ import redis
 from caas_tasks.broker_transport import NO_RETRY
 from caas_tasks.errors import ServiceUnavailableError
 from caas_tasks.job_ledger import JobLedger, LedgerEntry
+from caas_tasks.redis_connection import connect
 from caas_tasks.redis_url import BrokerUrl
 from caas_tasks.reply_backend import decode_result
 from producer_client.publisher import SOCKET_TIMEOUT_S, Publisher
@@ -31,8 +32,8 @@ class RedisJobStore:
 
     @cached_property
     def _redis(self) -> redis.Redis:
-        return redis.Redis.from_url(
-            self._url.redis,
+        return connect(
+            self._url,
             socket_timeout=SOCKET_TIMEOUT_S,
             socket_connect_timeout=SOCKET_TIMEOUT_S,
             retry=NO_RETRY,

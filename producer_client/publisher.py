@@ -55,10 +55,11 @@ class Publisher:
     def _connection(self) -> Any:
         options = {
             **TRANSPORT_OPTIONS,
+            **self._url.transport_options,
             "socket_timeout": SOCKET_TIMEOUT_S,
             "socket_connect_timeout": SOCKET_TIMEOUT_S,
         }
-        return Connection(self._url.kombu, ssl=self._url.tls or False, transport_options=options)
+        return Connection(self._url.kombu, ssl=self._url.ssl or False, transport_options=options)
 
     def _open_channel(self) -> Any:
         if self._channel is None:

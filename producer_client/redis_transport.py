@@ -14,7 +14,8 @@ import redis
 
 from caas_tasks.broker_transport import NO_RETRY
 from caas_tasks.errors import ServiceUnavailableError
-from caas_tasks.redis_url import parse_broker_url
+from caas_tasks.redis_connection import open_pool
+from caas_tasks.redis_url import BrokerUrl
 from caas_tasks.reply_backend import ID_SEPARATOR, INBOX_PREFIX
 from producer_client.job_store import RedisJobStore
 from producer_client.publisher import SOCKET_TIMEOUT_S, Publisher
@@ -30,8 +31,8 @@ class RedisTransport:
     jobs: JobStore
     _replies: Any
 
-    def __init__(self, broker_url: str) -> None:
-        self._url = parse_broker_url(broker_url)
+    def __init__(self, broker: BrokerUrl) -> None:
+        self._url = broker
         self.reset_after_fork()
 
     def send(self, message: OutgoingMessage) -> None:
@@ -59,14 +60,14 @@ class RedisTransport:
 
     def _reply_connection(self) -> Any:
         if self._replies is None:
-            client = redis.Redis.from_url(
-                self._url.redis,
+            pool = open_pool(
+                self._url,
                 socket_timeout=SOCKET_TIMEOUT_S,
                 socket_connect_timeout=SOCKET_TIMEOUT_S,
                 retry=NO_RETRY,
                 client_name="caas-client",
             )
-            self._replies = client.connection_pool.get_connection()
+            self._replies = pool.get_connection()
         return self._replies
 
     def _drop_replies(self) -> None:

@@ -17,6 +17,7 @@ from rig.process import DEADLINE_S, LoggedProcess
 from rig.stack import Stack
 
 from producer_client import Client, ServiceError
+from caas_tasks.redis_url import parse_broker_url
 from producer_client.redis_transport import RedisTransport
 
 pytestmark = pytest.mark.soak
@@ -74,7 +75,7 @@ class StuckTransport(RedisTransport):
 
     def __init__(self, broker_url: str) -> None:
         self.let_go = threading.Event()
-        super().__init__(broker_url)
+        super().__init__(parse_broker_url(broker_url))
 
     def receive(self, timeout_s: float) -> list[Any]:
         """Wait to be let go, then as ever."""

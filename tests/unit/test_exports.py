@@ -35,7 +35,7 @@ import asyncio
 from producer_client import AsyncClient, Client
 key = sys.argv[1]
 for cls in (Client, AsyncClient):
-    print(cls(broker_url="redis://broker.invalid:6379/0", api_key="caas_x", server_key=key))
+    print(cls(broker_url="rediss://broker.invalid:6379/0", api_key="caas_x", server_key=key))
 """
 
 

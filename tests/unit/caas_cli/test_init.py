@@ -69,10 +69,10 @@ def test_server_key_is_the_keystores(made: Home) -> None:
 
 def test_external_broker_goes_into_client_env(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """With CAAS_BROKER_URL set, main servers are told of that broker."""
-    monkeypatch.setenv("CAAS_BROKER_URL", "redis://broker.example:6379/0")
+    monkeypatch.setenv("CAAS_BROKER_URL", "rediss://broker.example:6379/0")
     init(home, InitRequest())
     told = client_env.read(home.client_env)[client_env.BROKER_URL]
-    assert told == "redis://broker.example:6379/0"
+    assert told == "rediss://broker.example:6379/0"
 
 
 def test_second_init_is_refused(made: Home) -> None:

@@ -13,7 +13,7 @@ MARKER = "canary-52aa"
 SETTINGS = {
     "broker_url": "caas" + URL,
     "broker_use_ssl": None,
-    "result_backend": f"caas_tasks.reply_backend:ReplyBackend+{URL}",
+    "result_backend": "caas_tasks.reply_backend:ReplyBackend",
     "task_default_queue": "caas.fast",
     "task_default_exchange": "",
     "task_default_routing_key": "caas.fast",
@@ -72,6 +72,12 @@ def test_headers_show_no_arguments(extra: dict[str, str]) -> None:
     )
     assert message.headers["argsrepr"] == message.headers["kwargsrepr"] == "<sealed>"
     assert MARKER not in repr(message.headers)
+
+
+def test_several_brokers_are_refused() -> None:
+    """An app has one broker."""
+    with pytest.raises(ConfigurationError, match="names several brokers"):
+        create_app(f"{URL}, redis://127.0.0.1")
 
 
 def test_wrong_url_is_refused() -> None:

@@ -23,9 +23,9 @@ class Picky(CaasSettings):
 
 def test_broker_url_is_read_and_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """The URL comes from the environment and shows in no text form."""
-    monkeypatch.setenv("CAAS_BROKER_URL", f"redis://:{SECRET}@host")
+    monkeypatch.setenv("CAAS_BROKER_URL", f"rediss://:{SECRET}@host")
     settings = load_settings(BrokerSettings)
-    assert settings.broker_url.get_secret_value() == f"redis://:{SECRET}@host"
+    assert settings.broker_url.get_secret_value() == f"rediss://:{SECRET}@host"
     assert SECRET not in repr(settings)
 
 

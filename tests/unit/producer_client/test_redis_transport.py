@@ -21,6 +21,7 @@ from producer_client import job_store
 from producer_client.job_store import RedisJobStore
 from producer_client.publisher import Publisher
 from producer_client.redis_transport import MAX_REPLIES, RedisTransport
+from producer_client.sharding import open_transport
 from producer_client.transport import IncomingReply, OutgoingMessage
 
 pytestmark = pytest.mark.integration
@@ -89,7 +90,7 @@ def own_server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def transport(server: Server) -> Iterator[RedisTransport]:
-    made = RedisTransport(server.url)
+    made = RedisTransport(parse_broker_url(server.url))
     yield made
     made.close()
 
@@ -106,7 +107,7 @@ def unreachable_url() -> str:
 
 def test_making_a_transport_connects_to_nothing() -> None:
     """The first call connects; closing before it does no harm."""
-    transport = RedisTransport(unreachable_url())
+    transport = RedisTransport(parse_broker_url(unreachable_url()))
     transport.interrupt()
     transport.close()
 
@@ -114,7 +115,7 @@ def test_making_a_transport_connects_to_nothing() -> None:
 def test_wrong_address_is_refused() -> None:
     """What is no broker's address is found at once."""
     with pytest.raises(ConfigurationError):
-        RedisTransport("http://canary")
+        open_transport("http://canary")
 
 
 def test_message_is_a_celery_task_with_nothing_but_the_sealed_text(
@@ -197,7 +198,7 @@ def test_interrupt_ends_a_receive_in_another_thread(
 
 def test_unreachable_server_is_a_typed_error() -> None:
     """Sending and receiving say so, with no address in the message."""
-    transport = RedisTransport(unreachable_url())
+    transport = RedisTransport(parse_broker_url(unreachable_url()))
     for act in (lambda: transport.send(MESSAGE), lambda: transport.receive(0.01)):
         with pytest.raises(ServiceUnavailableError) as caught:
             act()
@@ -215,7 +216,7 @@ def test_inbox_of_another_type_is_a_typed_error(server: Server, transport: Redis
 
 def test_transport_goes_on_after_its_server_was_killed(own_server: Server) -> None:
     """Both directions fail with a typed error, then reconnect by themselves."""
-    transport = RedisTransport(own_server.url)
+    transport = RedisTransport(parse_broker_url(own_server.url))
     transport.send(MESSAGE)
     transport.receive(0.01)
     own_server.kill()

@@ -29,7 +29,7 @@ CHATTY = ("celery.worker.strategy", "celery.app.trace")
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An environment that names a broker and files which are not there yet."""
-    monkeypatch.setenv("CAAS_BROKER_URL", "redis://:canary@nowhere")
+    monkeypatch.setenv("CAAS_BROKER_URL", "redis://:canary@127.0.0.1:1")
     monkeypatch.setenv("CAAS_KEYSTORE", str(tmp_path / "keystore.age"))
     monkeypatch.setenv("CAAS_IDENTITY", str(tmp_path / "identity.txt"))
     monkeypatch.setenv("CAAS_LOG_LEVEL", "WARNING")

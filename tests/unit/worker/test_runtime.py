@@ -29,7 +29,7 @@ def settings(
     (tmp_path / "identity.txt").write_text(str(identity))
     return load_settings(
         WorkerSettings,
-        broker_url="redis://nowhere",
+        broker_url="redis://127.0.0.1:1",
         keystore=tmp_path / "k.age",
         identity=tmp_path / "identity.txt",
     )
@@ -70,7 +70,7 @@ def test_default_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without settings of its own a worker looks where `caas init` writes."""
     for name in ("KEYSTORE", "IDENTITY", "LOG_LEVEL"):
         monkeypatch.delenv(f"CAAS_{name}", raising=False)
-    found = load_settings(WorkerSettings, broker_url="redis://nowhere")
+    found = load_settings(WorkerSettings, broker_url="redis://127.0.0.1:1")
     assert found.keystore == Path(".caas/keystore.age")
     assert found.identity == Path(".caas/identity.txt")
     assert found.log_level == "INFO"
@@ -80,5 +80,5 @@ def test_wrong_log_level(monkeypatch: pytest.MonkeyPatch) -> None:
     """A log level that there is not is refused by the variable's name."""
     monkeypatch.setenv("CAAS_LOG_LEVEL", "canary")
     with pytest.raises(ConfigurationError, match=r"^CAAS_LOG_LEVEL: ") as caught:
-        load_settings(WorkerSettings, broker_url="redis://nowhere")
+        load_settings(WorkerSettings, broker_url="redis://127.0.0.1:1")
     assert "canary" not in str(caught.value)
