@@ -12,8 +12,8 @@ from typing import Any, Self, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from caas_tasks.broker_tls import check_tls_files
 from caas_tasks.errors import ConfigurationError
-from caas_tasks.redis_connection import check_tls_files
 from caas_tasks.redis_url import BrokerTls, BrokerUrl, parse_broker_urls
 
 PREFIX = "CAAS_"

@@ -16,8 +16,8 @@ import pytest
 from rig.process import DEADLINE_S, LoggedProcess
 from rig.stack import Stack
 
-from producer_client import Client, ServiceError
 from caas_tasks.redis_url import parse_broker_url
+from producer_client import Client, ServiceError
 from producer_client.redis_transport import RedisTransport
 
 pytestmark = pytest.mark.soak

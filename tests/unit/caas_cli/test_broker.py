@@ -38,7 +38,7 @@ def test_short_path_gets_a_socket(short_home: Home) -> None:
 def test_socket_url_is_one_that_the_parts_read(short_home: Home) -> None:
     """What is put in CAAS_BROKER_URL is a broker's address."""
     url = parse_broker_url(broker.prepare(short_home).url)
-    assert url.redis == "unix:///tmp/caas-home/broker.sock?db=0"
+    assert (url.socket_path, url.database) == (str(short_home.broker_socket), 0)
 
 
 def test_socket_lets_in_its_owner_alone(short_home: Home) -> None:
