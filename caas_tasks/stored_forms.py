@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from caas_tasks.limits import MAX_HASH_CHARS, MAX_ITEM_BYTES
 
@@ -100,7 +100,9 @@ class Argon2Parameters:
     parallelism: int
 
 
-PASSWORD_PROFILES: Final = {
+PasswordProfile = Literal["rfc9106-high-memory", "rfc9106-low-memory", "cheapest"]
+
+PASSWORD_PROFILES: Final[dict[PasswordProfile, Argon2Parameters]] = {
     # RFC 9106, section 4: the first and the second recommended option.
     "rfc9106-high-memory": Argon2Parameters(2 * 1024 * 1024, 1, 4),
     "rfc9106-low-memory": Argon2Parameters(64 * 1024, 3, 4),
@@ -109,7 +111,7 @@ PASSWORD_PROFILES: Final = {
 }
 """Named parameters for `hash_password`."""
 
-DEFAULT_PASSWORD_PROFILE: Final = "rfc9106-low-memory"  # noqa: S105 - a profile's name
+DEFAULT_ARGON2_PROFILE: Final = "rfc9106-low-memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class PasswordHash:
         )
 
     @property
-    def profile(self) -> str | None:
+    def profile(self) -> PasswordProfile | None:
         """The name of the profile that has these parameters, or None."""
         named = (name for name, cost in PASSWORD_PROFILES.items() if cost == self.parameters)
         return next(named, None)

@@ -39,6 +39,7 @@ class InMemoryService:
         tenant: the tenant of `api_key`.
         profile: `hardened` or `classic`.
         salt_pool: the classic profile's salts.
+        password_profile: what password hashes cost; the cheapest by default, since tests hash many.
 
     Attributes:
         api_key: a key with every scope.
@@ -52,8 +53,10 @@ class InMemoryService:
         tenant: str = "test",
         profile: str = "hardened",
         salt_pool: Sequence[str] | None = None,
+        password_profile: str = "cheapest",  # noqa: S107 - a name, not a secret
     ) -> None:
         self._tenant = tenant
+        self._password_profile = password_profile
         self._replace(
             change.new_keystore(
                 recipients=[_NO_RECIPIENT],
@@ -87,6 +90,7 @@ class InMemoryService:
             "api_key": api_key or self.api_key,
             "server_key": self.server_key,
             "timeout_s": timeout_s,
+            "password_timeout_s": timeout_s,
             "transport": _MemoryTransport(self),
         }
 
@@ -137,6 +141,8 @@ class InMemoryService:
             self._is_silent = False
 
     def _replace(self, keystore: Keystore) -> None:
+        for tenant in keystore.tenants:  # one may be new
+            keystore = change.set_password_profile(keystore, tenant.name, self._password_profile)
         self._keystore = keystore
         self._keyring = Keyring(keystore)
 

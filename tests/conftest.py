@@ -142,8 +142,8 @@ def make_keystore(
     profile: Profile = Profile.HARDENED,
     salt_pool: Sequence[str] | None = None,
 ) -> Keystore:
-    """A keystore with one tenant, `shop`, and no API key."""
-    return change.new_keystore(
+    """A keystore with one tenant, `shop`, and no API key; passwords cost as little as can be."""
+    made = change.new_keystore(
         recipients=recipients,
         tenant="shop",
         profile=profile,
@@ -151,6 +151,7 @@ def make_keystore(
         now_s=NOW_MS // 1_000,
         random=source,
     )
+    return change.set_password_profile(made, "shop", "cheapest")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from worker import incident
 from worker.keyring import Keyring, UnknownVersionError
 from worker.keystore.document import Tenant
 from worker.operations.execute import execute
+from worker.operations.means import Means
 
 GUESSES: Final = frozenset({"encrypt", "verify", "candidates", "wrap", "verify_password"})
 """The operations that let a caller test a guess about one user."""
@@ -52,21 +53,28 @@ class Batch:
         operation: what is asked for.
         keyring: the keys, the tenant's among them.
         tenant: the tenant's name.
-        random_bytes: for the ids of internal errors.
+        means: what operations may use; its randomness also makes the ids of internal errors.
         limits: None for no guess limit.
         reread: gives the keyring after a look at the keystore, for an item whose key version the
             keyring has no record of; None tries nothing more.
     """
 
-    __slots__ = ("_keyring", "_keys", "_limits", "_operation", "_random_bytes", "_reread",
-                 "_tenant")  # fmt: skip
+    __slots__ = (
+        "_keyring",
+        "_keys",
+        "_limits",
+        "_means",
+        "_operation",
+        "_reread",
+        "_tenant",
+    )  # fmt: skip
 
     def __init__(
         self,
         operation: Operation,
         keyring: Keyring,
         tenant: str,
-        random_bytes: Callable[[int], bytes],
+        means: Means,
         limits: GuessLimits | None = None,
         *,
         reread: Callable[[], Keyring] | None = None,
@@ -75,7 +83,7 @@ class Batch:
         self._keyring = keyring
         self._tenant = tenant
         self._keys = keyring.tenant(tenant)
-        self._random_bytes = random_bytes
+        self._means = means
         self._reread = reread
         self._limits = limits if operation.value in GUESSES else None
 
@@ -119,16 +127,16 @@ class Batch:
         except ServiceError as error:
             answer = error_body(error)
         except Exception as error:  # noqa: BLE001 - a bad item never fails its neighbours
-            answer = error_body(incident.report(self._operation, error, self._random_bytes))
+            answer = error_body(incident.report(self._operation, error, self._means.random_bytes))
         return with_reference(answer, item.reference)
 
     def _execute(self, item: Item) -> dict[str, Any]:
         try:
-            return execute(self._operation, self._keys, item)
+            return execute(self._operation, self._keys, item, self._means)
         except UnknownVersionError:
             if self._reread is None:
                 raise
         # Another worker's keystore is newer than what this one has read so far. The whole item is
         # worked on again, so that all of it goes by one keystore.
         self._keys = self._reread().tenant(self._tenant)
-        return execute(self._operation, self._keys, item)
+        return execute(self._operation, self._keys, item, self._means)

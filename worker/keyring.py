@@ -20,6 +20,7 @@ from caas_tasks.errors import (
     ServiceUnavailableError,
     UnreadableMessageError,
 )
+from caas_tasks.stored_forms import DEFAULT_ARGON2_PROFILE, PASSWORD_PROFILES
 from worker.keystore.document import (
     ApiKey,
     Keystore,
@@ -49,8 +50,8 @@ class UnknownVersionError(ServiceUnavailableError):
 class VersionKeys:
     """One enabled key version as one tenant uses it, its derived keys computed once."""
 
-    __slots__ = ("_index_keys", "_root", "_tenant", "cipher_pool", "is_classic", "pepper",
-                 "salt_pool", "select", "version")  # fmt: skip
+    __slots__ = ("_index_keys", "_password", "_root", "_tenant", "cipher_pool", "is_classic",
+                 "pepper", "salt_pool", "select", "version")  # fmt: skip
 
     def __init__(self, record: KeyVersion, tenant: str) -> None:
         if record.root is None:
@@ -64,6 +65,14 @@ class VersionKeys:
         self._root = record.root
         self._tenant = tenant
         self._index_keys: dict[str, bytes] = {}
+        self._password: bytes | None = None
+
+    @property
+    def password(self) -> bytes:
+        """`K("password")`, derived at its first use."""
+        if self._password is None:
+            self._password = derive(self._root, self._tenant, "password")
+        return self._password
 
     def index_key(self, field_name: str) -> bytes:
         """`K("index", field)`. Few fields exist, so their keys are kept, up to a bound."""
@@ -73,6 +82,10 @@ class VersionKeys:
             if len(self._index_keys) < _MAX_INDEX_KEYS:
                 self._index_keys[field_name] = key
         return key
+
+    def seal_key(self, uuid: bytes) -> bytes:
+        """`K("seal", uuid)`. Not kept: users are many, and it costs microseconds."""
+        return derive(self._root, self._tenant, "seal", uuid)
 
 
 class TenantKeys:
@@ -84,14 +97,18 @@ class TenantKeys:
             below the minimum.
         legacy: the enabled classic versions, newest first. A minimum leaves them in: a wrapped
             value counts as its wrap's version, whatever the version of the digest inside.
+        password_parameters: what new password hashes cost.
         primary: the version that makes new values.
     """
 
-    __slots__ = ("_by_version", "_known", "enabled", "legacy", "name", "primary")
+    __slots__ = ("_by_version", "_known", "enabled", "legacy", "name", "password_parameters",
+                 "primary")  # fmt: skip
 
     def __init__(self, keystore: Keystore, tenant: str) -> None:
         records = sorted(keystore.key_versions, key=lambda record: -record.version)
         self.name = tenant
+        profiles = {record.name: record.password_profile for record in keystore.tenants}
+        self.password_parameters = PASSWORD_PROFILES[profiles.get(tenant, DEFAULT_ARGON2_PROFILE)]
         usable = [
             VersionKeys(record, tenant) for record in records if record.state is State.ENABLED
         ]

@@ -27,6 +27,7 @@ from worker import incident, policy
 from worker.batch import Batch, GuessLimits
 from worker.keyring import Keyring
 from worker.observation import Observation
+from worker.operations.means import Means, PasswordMemory
 from worker.outcome import Observer, Outcome
 from worker.user_names import UserNames
 
@@ -43,6 +44,7 @@ class Service:
         observers: told of each request, in this order, before its reply leaves.
         user_names: names the users of outcomes; None leaves them out.
         limits: the guess limit; None for no limit.
+        password_memory: bounds what password hashes use together; None for no bound.
         stopwatch: seconds that never go back; only asked when there are observers.
     """
 
@@ -56,12 +58,14 @@ class Service:
         observers: Sequence[Observer] = (),
         user_names: UserNames | None = None,
         limits: GuessLimits | None = None,
+        password_memory: PasswordMemory | None = None,
         stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._keyring = keyring
         self._reread = reread or keyring
         self._now_ms = now_ms
         self._random_bytes = random_bytes
+        self._means = Means(random_bytes, password_memory or PasswordMemory())
         self._observers = tuple(observers)
         self._user_names = user_names
         self._limits = limits
@@ -130,7 +134,7 @@ class Service:
                 operation,
                 keyring,
                 record.tenant,
-                self._random_bytes,
+                self._means,
                 self._limits,
                 reread=self._reread,
             )

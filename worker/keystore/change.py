@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from caas_tasks import api_key
 from caas_tasks.envelope import ServicePublicKey
 from caas_tasks.names import SCOPES
+from caas_tasks.stored_forms import PASSWORD_PROFILES
 from worker.keystore.document import (
     AUDIT_KEY_BYTES,
     MLKEM_SEED_BYTES,
@@ -160,6 +161,23 @@ def revoke_api_key(keystore: Keystore, key_id: str, now_s: int) -> Keystore:
             for key in keystore.api_keys
         )
     )
+
+
+def set_password_profile(keystore: Keystore, tenant: str, profile: str) -> Keystore:
+    """Let a tenant's new password hashes cost what a named profile says.
+
+    Raises:
+        KeystoreError: no such tenant or profile.
+    """
+    if tenant not in {record.name for record in keystore.tenants}:
+        raise KeystoreError("there is no such tenant")
+    if profile not in PASSWORD_PROFILES:
+        raise KeystoreError(f"password profiles are: {', '.join(PASSWORD_PROFILES)}")
+    tenants = tuple(
+        {**dict(record), "password_profile": profile} if record.name == tenant else record
+        for record in keystore.tenants
+    )
+    return keystore.changed(tenants=tenants)
 
 
 def public_key(keystore: Keystore) -> ServicePublicKey:

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from caas_tasks.names import SCOPES
+from caas_tasks.stored_forms import DEFAULT_ARGON2_PROFILE, PasswordProfile
 from worker.keystore.errors import KeystoreError
 from worker.operations.derivation import ROOT_BYTES
 from worker.operations.digests import STRONG, WEAK
@@ -119,12 +120,14 @@ class Tenant(_Record):
     Attributes:
         guesses_per_minute: guesses about one user in a minute; None means the worker's setting.
         guesses_per_day: the same in a day.
+        password_profile: names what new password hashes cost.
     """
 
     name: TenantName
     created_at: UnixSeconds
     guesses_per_minute: Limit | None = None
     guesses_per_day: Limit | None = None
+    password_profile: PasswordProfile = DEFAULT_ARGON2_PROFILE
 
 
 class ApiKey(_Record):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from caas_tasks.encoding import uuid_bytes
 from caas_tasks.items import (
@@ -17,40 +17,9 @@ from caas_tasks.items import (
     WrapItem,
 )
 from caas_tasks.names import Field, Operation
-from worker.operations import blind_index, classic, hardened, wrap
-
-
-class VersionKeys(Protocol):
-    """What the operations need of one key version."""
-
-    version: int
-    is_classic: bool
-    select: bytes
-    pepper: bytes
-    cipher_pool: tuple[str, ...]
-    salt_pool: tuple[str, ...]
-
-    def index_key(self, field_name: str) -> bytes:
-        """The blind-index key of a field, 32 bytes."""
-
-
-class TenantKeys(Protocol):
-    """What the operations need of a tenant's keys."""
-
-    @property
-    def primary(self) -> VersionKeys:
-        """The version that makes new values."""
-
-    @property
-    def enabled(self) -> tuple[VersionKeys, ...]:
-        """Every version whose values are checked, newest first."""
-
-    @property
-    def legacy(self) -> tuple[VersionKeys, ...]:
-        """Every enabled classic version, newest first."""
-
-    def at(self, version: int) -> VersionKeys:
-        """The version of that number."""
+from worker.operations import blind_index, classic, hardened, password, seal, wrap
+from worker.operations.keys import TenantKeys, VersionKeys
+from worker.operations.means import Means
 
 
 def _value(keys: VersionKeys, item: SensitiveItem) -> str:
@@ -70,15 +39,15 @@ def _versioned(keys: VersionKeys, item: SensitiveItem) -> dict[str, Any]:
     return {Field.ENCRYPTED_DATA: _value(keys, item), Field.KEY_VERSION: keys.version}
 
 
-def _encrypt(tenant: TenantKeys, item: EncryptItem) -> dict[str, Any]:
+def _encrypt(tenant: TenantKeys, item: EncryptItem, _means: Means) -> dict[str, Any]:
     return _versioned(tenant.primary, item)
 
 
-def _candidates(tenant: TenantKeys, item: CandidatesItem) -> dict[str, Any]:
+def _candidates(tenant: TenantKeys, item: CandidatesItem, _means: Means) -> dict[str, Any]:
     return {Field.CANDIDATES: [_versioned(keys, item) for keys in tenant.enabled]}
 
 
-def _verify(tenant: TenantKeys, item: VerifyItem) -> dict[str, Any]:
+def _verify(tenant: TenantKeys, item: VerifyItem, _means: Means) -> dict[str, Any]:
     versions = tenant.enabled if item.key_version is None else (tenant.at(item.key_version),)
     stored = item.encrypted_data.lower()
     primary = tenant.primary
@@ -104,7 +73,7 @@ def _valid(*, needs_update: bool) -> dict[str, Any]:
     return {Field.VALID: True, Field.NEEDS_UPDATE: needs_update}
 
 
-def _blind_index(tenant: TenantKeys, item: BlindIndexItem) -> dict[str, Any]:
+def _blind_index(tenant: TenantKeys, item: BlindIndexItem, _means: Means) -> dict[str, Any]:
     return {
         Field.INDEXES: [
             {
@@ -116,26 +85,33 @@ def _blind_index(tenant: TenantKeys, item: BlindIndexItem) -> dict[str, Any]:
     }
 
 
-def _wrap(tenant: TenantKeys, item: WrapItem) -> dict[str, Any]:
+def _wrap(tenant: TenantKeys, item: WrapItem, _means: Means) -> dict[str, Any]:
     keys = tenant.primary
     wrapped = wrap.wrap(keys.pepper, uuid_bytes(item.user_uuid), item.legacy_digest)
     return {Field.WRAPPED: wrapped, Field.KEY_VERSION: keys.version}
 
 
-_OPERATIONS: Final[dict[Operation, Callable[[TenantKeys, Any], dict[str, Any]]]] = {
+_OPERATIONS: Final[dict[Operation, Callable[[TenantKeys, Any, Means], dict[str, Any]]]] = {
     Operation.ENCRYPT: _encrypt,
     Operation.VERIFY: _verify,
     Operation.CANDIDATES: _candidates,
     Operation.BLIND_INDEX: _blind_index,
     Operation.WRAP: _wrap,
+    Operation.HASH_PASSWORD: password.hash_password,
+    Operation.VERIFY_PASSWORD: password.verify_password,
+    Operation.SEAL: seal.seal,
+    Operation.OPEN: seal.open_item,
+    Operation.REWRAP: seal.rewrap,
 }
 
 
-def execute(operation: Operation, tenant: TenantKeys, item: Item) -> dict[str, Any]:
+def execute(operation: Operation, tenant: TenantKeys, item: Item, means: Means) -> dict[str, Any]:
     """The answer to one item.
 
     Raises:
         KeyUnavailableError: the item names a key version whose values are not checked.
+        InvalidRequestError: a stored password hash is of another form or over the caps.
+        UndecryptableError: a token is not authentic for this user and context.
         ServiceUnavailableError: the item names a key version that is not known here.
     """
-    return _OPERATIONS[operation](tenant, item)
+    return _OPERATIONS[operation](tenant, item, means)

@@ -5,6 +5,7 @@ The answers are computed here, by the operations themselves with the same keys a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from producer_client import wire
 from rig.stack import TENANT, KeystoreFolder
 from worker.keyring import Keyring
 from worker.operations.execute import execute
+from worker.operations.means import Means
 
 _READ: Final[dict[Operation, Callable[[Any], Any]]] = {
     Operation.ENCRYPT: wire.read_encrypted,
@@ -70,7 +72,6 @@ class Oracle:
 
     def answer(self, question: Question) -> Any:
         """What the client's method must return."""
-        answer = execute(
-            question.operation, self._tenant, parse_item(question.operation, question.item)
-        )
+        item = parse_item(question.operation, question.item)
+        answer = execute(question.operation, self._tenant, item, Means(os.urandom))
         return _READ[question.operation](answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import sys
@@ -24,6 +25,7 @@ from worker.keyring import Keyring
 from worker.keystore import change, file
 from worker.keystore.document import Profile
 from worker.operations.execute import execute
+from worker.operations.means import Means
 
 TENANT: Final = "shop"
 
@@ -115,14 +117,17 @@ class KeystoreFolder:
     def expected(self, operation: Operation, **fields: Any) -> dict[str, Any]:
         """The right answer, computed here with the same keys and no broker between."""
         tenant = Keyring(self.load()).tenant(TENANT)
-        return execute(operation, tenant, parse_item(operation, fields))
+        return execute(operation, tenant, parse_item(operation, fields), Means(os.urandom))
 
     def expected_encrypted(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
         """What `encrypt` must give for pairs of UUID and data."""
         tenant = Keyring(self.load()).tenant(TENANT)
         items = [{"userUUID": uuid, "sensitiveData": data} for uuid, data in pairs]
         parsed = [parse_item(Operation.ENCRYPT, item) for item in items]
-        return [execute(Operation.ENCRYPT, tenant, item)["encrypted_data"] for item in parsed]
+        means = Means(os.urandom)
+        return [
+            execute(Operation.ENCRYPT, tenant, item, means)["encrypted_data"] for item in parsed
+        ]
 
 
 class Stack:

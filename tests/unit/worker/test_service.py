@@ -28,6 +28,11 @@ ITEMS: dict[Operation, dict[str, Any]] = {
     Operation.VERIFY: {"userUUID": UUID, "sensitiveData": MARKER, "encrypted_data": "0a" * 48},
     Operation.BLIND_INDEX: {"field": "email", "value": MARKER},
     Operation.WRAP: {"userUUID": UUID, "legacyDigest": MARKER},
+    Operation.HASH_PASSWORD: {"userUUID": UUID, "password": MARKER},
+    Operation.VERIFY_PASSWORD: {"userUUID": UUID, "password": MARKER},
+    Operation.SEAL: {"userUUID": UUID, "plaintext": "Y2FuYXJ5"},
+    Operation.OPEN: {"userUUID": UUID, "token": MARKER},
+    Operation.REWRAP: {"userUUID": UUID, "token": MARKER},
 }
 ANSWER_FIELDS = {
     Operation.ENCRYPT: {"encrypted_data", "key_version"},
@@ -35,13 +40,22 @@ ANSWER_FIELDS = {
     Operation.VERIFY: {"valid", "needs_update"},
     Operation.BLIND_INDEX: {"indexes"},
     Operation.WRAP: {"wrapped", "key_version"},
+    Operation.HASH_PASSWORD: {"hash"},
+    Operation.VERIFY_PASSWORD: {"valid", "needs_update"},
+    Operation.SEAL: {"token"},
+    Operation.OPEN: {"plaintext"},
+    Operation.REWRAP: {"token", "changed"},
 }
 
 
 @pytest.mark.parametrize("operation", Operation)
 def test_every_operation_is_answered(world: Any, operation: Operation) -> None:
     """A good request gets one answer an item, with the operation's fields."""
-    body = world.ask(operation, [ITEMS[operation]])
+    item = ITEMS[operation]
+    if "token" in item:
+        (sealed,) = world.ask(Operation.SEAL, [ITEMS[Operation.SEAL]])["items"]
+        item = {**item, **sealed}
+    body = world.ask(operation, [item])
     assert body.keys() == {"items"}
     (answer,) = body["items"]
     assert answer.keys() == ANSWER_FIELDS[operation]
@@ -256,8 +270,8 @@ def test_crash_of_one_item(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A crash on one item leaves its neighbours' answers."""
     execute = batch.execute
 
-    def pick(operation: Any, tenant: Any, item: Any) -> Any:
-        return crash() if item.reference else execute(operation, tenant, item)
+    def pick(operation: Any, tenant: Any, item: Any, means: Any) -> Any:
+        return crash() if item.reference else execute(operation, tenant, item, means)
 
     monkeypatch.setattr(batch, "execute", pick)
     good = ITEMS[Operation.ENCRYPT]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from worker import service
+from worker import batch
 
 CRASH = "-crash"
-_execute = service.execute
+_execute = batch.execute
 
 
-def execute(operation: Any, tenant: Any, item: Any) -> dict[str, Any]:
+def execute(operation: Any, tenant: Any, item: Any, means: Any) -> dict[str, Any]:
     """As the real one, or an exception that holds the whole input, as decoding errors do."""
     data = getattr(item, "sensitive_data", "")
     if data.endswith(CRASH):
         raise UnicodeDecodeError("utf-8", data.encode(), 0, 1, data)
-    return _execute(operation, tenant, item)
+    return _execute(operation, tenant, item, means)
 
 
-service.execute = execute
+batch.execute = execute

@@ -6,17 +6,17 @@ import itertools
 from typing import Any
 
 from rig.hold import HOLD, hold_in_worker
-from worker import service
+from worker import batch
 
-_execute = service.execute
+_execute = batch.execute
 _times = itertools.count()
 
 
-def execute(operation: Any, tenant: Any, item: Any) -> dict[str, Any]:
+def execute(operation: Any, tenant: Any, item: Any, means: Any) -> dict[str, Any]:
     """As the real one, after the test has let it go."""
     if getattr(item, "sensitive_data", "").startswith(HOLD) and next(_times) == 0:
         hold_in_worker()
-    return _execute(operation, tenant, item)
+    return _execute(operation, tenant, item, means)
 
 
-service.execute = execute
+batch.execute = execute

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from worker.operations import blind_index, classic, hardened, wrap
 from worker.operations.derivation import derive
 from worker.operations.digests import STRONG
 from worker.operations.execute import execute
+from worker.operations.means import Means
 
 UUID = "4DBCBCFE-4800-40a8-badf-c26b73af230c"
 DATA = "example sensitive data, é"
@@ -63,7 +65,7 @@ def wrapped(version: int, digest: str = CLASSIC_VALUE) -> str:
 
 
 def run(operation: Operation, keys: TenantKeys, **fields: Any) -> dict[str, Any]:
-    return execute(operation, keys, parse_item(operation, fields))
+    return execute(operation, keys, parse_item(operation, fields), Means(os.urandom))
 
 
 def verify(keys: TenantKeys, value: str, key_version: int | None = None, data: str = DATA) -> Any:
