@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from caas_tasks.errors import RequestTimeoutError, ServiceUnavailableError
-from producer_client import AsyncClient, Encrypted, async_client, waiting
+from producer_client import AsyncClient, Encrypted, task_calls, waiting
 from producer_client.calls import Call, ThreadCall
 from producer_client.testing import InMemoryService
 
@@ -203,7 +203,7 @@ def test_task_waits_for_room_and_goes_on(
 ) -> None:
     """A full queue holds tasks back without failing them."""
     monkeypatch.setattr(waiting, "MAX_WAITING_ITEMS", 2)
-    monkeypatch.setattr(async_client, "ROOM_POLL_S", 0.001)
+    monkeypatch.setattr(task_calls, "ROOM_POLL_S", 0.001)
 
     async def run() -> None:
         async with service.async_client(timeout_s=SAFETY_S) as client:
