@@ -77,6 +77,7 @@ def test_both_are_context_managers(dunder: str) -> None:
     assert not hasattr(AsyncClient, f"__{dunder}__")
 
 
+TOKEN = "caas1." + "A" * 120
 Scenario = Callable[[Any], Any]
 SCENARIOS: dict[str, Scenario] = {
     "encrypt": lambda client: client.encrypt(USER_UUID, "a"),
@@ -92,6 +93,21 @@ SCENARIOS: dict[str, Scenario] = {
     "blind_index of no field": lambda client: client.blind_index("", "a"),
     "wrap": lambda client: client.wrap(USER_UUID, "ab"),
     "wrap of another type": lambda client: client.wrap(USER_UUID, None),
+    "hash_password of bytes": lambda client: client.hash_password(USER_UUID, b"a"),
+    "verify_password": lambda client: client.verify_password(USER_UUID, "a", None),
+    "verify_password of another scheme": lambda client: client.verify_password(
+        USER_UUID, "a", "md5$"
+    ),
+    "seal of text": lambda client: client.seal(USER_UUID, "a"),
+    "seal of too much": lambda client: client.seal(USER_UUID, b"a" * 65_537),
+    "open": lambda client: client.open(USER_UUID, TOKEN, b"c"),
+    "rewrap": lambda client: client.rewrap(USER_UUID, TOKEN),
+    "open of too much": lambda client: client.open(USER_UUID, "a" * 87_501),
+    "wrap_many": lambda client: client.wrap_many([(USER_UUID, "ab"), None]),
+    "seal_many of pairs": lambda client: client.seal_many([(USER_UUID, b"a")]),
+    "open_many": lambda client: client.open_many([(USER_UUID, TOKEN, b""), None]),
+    "rewrap_many": lambda client: client.rewrap_many([(USER_UUID, TOKEN, b"")]),
+    "hash_password_many of nothing": lambda client: client.hash_password_many([None, 7]),
     "encrypt_many": lambda client: client.encrypt_many([(USER_UUID, "a"), (7, "a"), None]),
     "encrypt_many of no iterable": lambda client: client.encrypt_many(7),
     "request_items": lambda client: client.request_items(Operation.ENCRYPT, [{}]),

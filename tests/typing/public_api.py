@@ -14,14 +14,17 @@ from producer_client import (
     ConfigurationError,
     Encrypted,
     ForbiddenError,
+    Inspection,
     InternalError,
     InvalidRequestError,
     Job,
     JobProgress,
     KeyUnavailableError,
+    PasswordVerification,
     PayloadTooLargeError,
     RateLimitedError,
     RequestTimeoutError,
+    Rewrapped,
     ServiceError,
     ServiceUnavailableError,
     UnauthorizedError,
@@ -29,6 +32,7 @@ from producer_client import (
     UnreadableMessageError,
     Verification,
     Wrapped,
+    inspect,
 )
 from producer_client.testing import InMemoryService
 
@@ -47,6 +51,7 @@ def construct() -> None:
     Client(broker_url="redis://h", api_key="k", server_key="s")
     Client(broker_url="redis://h", api_key=None, server_key="s", timeout_s=1)
     AsyncClient(broker_url="redis://h", api_key="k", server_key="s", timeout_s=0.5)
+    Client(broker_url="redis://h", api_key="k", server_key="s", password_timeout_s=60)
     Client("redis://h", "k", "s")  # type: ignore[call-arg]
     Client(broker_url="redis://h", server_key="s")  # type: ignore[call-arg]
 
@@ -77,6 +82,41 @@ def sync_calls(client: Client) -> None:
     client.encrypt(7, "data")  # type: ignore[arg-type]
     client.encrypt(USER, b"data")  # type: ignore[arg-type]
     client.encrypt(USER, "data", 1)  # type: ignore[call-arg]
+
+
+def passwords_and_seals(client: Client) -> None:
+    """What protects passwords, and what brings data back."""
+    assert_type(client.hash_password(USER, "password", timeout_s=1), str)
+    checked = client.verify_password(TEXT, "password", None)
+    assert_type(checked, PasswordVerification)
+    assert_type(bool(checked), bool)
+    assert_type(checked.new_hash, str | None)
+    token = client.seal(USER, b"plaintext")
+    assert_type(token, str)
+    assert_type(client.open(USER, token, b"context"), bytes)
+    assert_type(client.rewrap(USER, token), Rewrapped)
+    assert_type(client.rewrap(USER, token).changed, bool)
+    assert_type(client.hash_password_many([(USER, "p")], show), list[str | ServiceError])
+    assert_type(client.wrap_many([(USER, "ab")]), list[Wrapped | ServiceError])
+    assert_type(client.seal_many([(TEXT, b"a", b"")]), list[str | ServiceError])
+    assert_type(client.open_many([(TEXT, token, b"")]), list[bytes | ServiceError])
+    assert_type(client.rewrap_many([(TEXT, token, b"")]), list[Rewrapped | ServiceError])
+    assert_type(inspect(token), Inspection)
+    assert_type(inspect(token).profile, str | None)
+    client.hash_password(USER, b"password")  # type: ignore[arg-type]
+    client.seal(USER, "plaintext")  # type: ignore[arg-type]
+    client.open(USER, b"token")  # type: ignore[arg-type]
+    client.verify_password(USER, "password")  # type: ignore[call-arg]
+
+
+async def async_passwords_and_seals(client: AsyncClient) -> None:
+    """The same, awaited."""
+    assert_type(await client.hash_password(USER, "password"), str)
+    assert_type(await client.verify_password(USER, "password", None), PasswordVerification)
+    token = await client.seal(USER, b"plaintext", b"context")
+    assert_type(await client.open(USER, token, b"context"), bytes)
+    assert_type(await client.rewrap(USER, token), Rewrapped)
+    assert_type(await client.open_many([(USER, token, b"")]), list[bytes | ServiceError])
 
 
 def sync_many(client: Client) -> None:
@@ -155,6 +195,7 @@ def in_memory() -> None:
     service = InMemoryService(tenant="shop", profile="classic", salt_pool=["a"])
     assert_type(service.client(timeout_s=1), Client)
     assert_type(service.async_client(api_key=service.api_key), AsyncClient)
+    InMemoryService(password_profile="rfc9106-low-memory")
     assert_type(service.add_api_key(scopes=["encrypt"], expires_at=1), str)
     assert_type(service.server_key, str)
     service.revoke_api_key(service.api_key)

@@ -13,7 +13,14 @@ from caas_tasks.errors import InternalError, InvalidRequestError, PayloadTooLarg
 from caas_tasks.limits import MAX_ITEM_BYTES, MAX_ITEMS, MAX_PAYLOAD_BYTES
 from caas_tasks.names import Operation
 from producer_client import wire
-from producer_client.results import BlindIndex, Encrypted, Verification, Wrapped
+from producer_client.results import (
+    BlindIndex,
+    Encrypted,
+    PasswordVerification,
+    Rewrapped,
+    Verification,
+    Wrapped,
+)
 
 USER_UUID = "4dbcbcfe-4800-40a8-badf-c26b73af230c"
 
@@ -43,6 +50,49 @@ def test_wrap_item() -> None:
     assert wire.wrap_item(USER_UUID, "ab") == {"userUUID": USER_UUID, "legacyDigest": "ab"}
 
 
+def test_password_items() -> None:
+    """A user, a password, and the stored hash where there is one."""
+    base = {"userUUID": USER_UUID, "password": "p"}
+    assert wire.password_item(USER_UUID, "p") == base
+    assert wire.verify_password_item(USER_UUID, "p", None) == base
+    assert wire.verify_password_item(USER_UUID, "p", "$h") == {**base, "hash": "$h"}
+    with pytest.raises(InvalidRequestError, match="stored_hash must be a string"):
+        wire.verify_password_item(USER_UUID, "p", 7)  # type: ignore[arg-type]
+
+
+def test_seal_items() -> None:
+    """Bytes travel as base64; an empty context is left out."""
+    sealed = {"userUUID": USER_UUID, "plaintext": "/w=="}
+    assert wire.seal_item(USER_UUID, b"\xff", b"") == sealed
+    assert wire.seal_item(USER_UUID, b"\xff", b"c") == {**sealed, "context": "Yw=="}
+    token = {"userUUID": USER_UUID, "token": "caas1."}
+    assert wire.token_item(USER_UUID, "caas1.", b"") == token
+    assert wire.token_item(USER_UUID, "caas1.", b"c") == {**token, "context": "Yw=="}
+
+
+@pytest.mark.parametrize("value", [None, "text", 7, bytearray(b"x")])
+def test_bytes_of_another_type_are_refused_by_name(value: object) -> None:
+    """Plaintext and context are bytes."""
+    for name, args in (("plaintext", (value, b"")), ("context", (b"", value))):
+        with pytest.raises(InvalidRequestError) as caught:
+            wire.seal_item(USER_UUID, *args)  # type: ignore[arg-type]
+        assert caught.value.message == f"{name} must be bytes."
+
+
+def test_passwords_travel_alone() -> None:
+    """Each password is a message of its own, so that all workers share them."""
+    items = [wire.password_item(USER_UUID, "p")] * 3
+    assert list(wire.portions(Operation.HASH_PASSWORD, items)) == [[item] for item in items]
+
+
+@pytest.mark.parametrize("character", ["x", '"', "\\", "\x01", "ä", "\x7f"])
+def test_item_bytes_bound_its_json(character: str) -> None:
+    """However JSON writes a text, the item is no larger than it is counted."""
+    for length in (1, 1_023, 1_024, 60_000):
+        item = {"token": character * length}
+        assert len(encode_json(item)) <= wire.item_bytes(item) + 16
+
+
 ITEM_MAKERS: dict[str, Callable[[Any], object]] = {
     "user_uuid": lambda value: wire.encrypt_item(value, "d"),
     "data": lambda value: wire.encrypt_item(USER_UUID, value),
@@ -50,6 +100,8 @@ ITEM_MAKERS: dict[str, Callable[[Any], object]] = {
     "field": lambda value: wire.blind_index_item(value, "v"),
     "value": lambda value: wire.blind_index_item("f", value),
     "legacy_digest": lambda value: wire.wrap_item(USER_UUID, value),
+    "password": lambda value: wire.password_item(USER_UUID, value),
+    "token": lambda value: wire.token_item(USER_UUID, value, b""),
 }
 
 
@@ -70,7 +122,7 @@ def test_lone_surrogate_is_refused(name: str) -> None:
     assert caught.value.__context__ is None
 
 
-@pytest.mark.parametrize("name", ["data", "value"])
+@pytest.mark.parametrize("name", ["data", "value", "password"])
 def test_data_over_the_limit_is_refused(name: str) -> None:
     """What is too large even at a byte a character is not sent."""
     ITEM_MAKERS[name]("x" * MAX_ITEM_BYTES)
@@ -134,6 +186,21 @@ def test_results_are_read() -> None:
         BlindIndex("cd", 1),
     )
     assert wire.read_wrapped({"wrapped": "ef", "key_version": 1}) == Wrapped("ef", 1)
+    assert wire.read_hash({"hash": "$h"}) == "$h"
+    assert wire.read_token({"token": "caas1."}) == "caas1."
+    assert wire.read_plaintext({"plaintext": "/w=="}) == b"\xff"
+    assert wire.read_rewrapped({"token": "t", "changed": True}) == Rewrapped("t", changed=True)
+
+
+@pytest.mark.parametrize("new_hash", [None, "$new"])
+def test_password_verification_is_read(new_hash: str | None) -> None:
+    """A new hash is there exactly when the old one needs an update."""
+    answer = {"valid": True, "needs_update": new_hash is not None, "hash": new_hash}
+    read = wire.read_password_verification(answer)
+    assert read == PasswordVerification(
+        valid=True, needs_update=new_hash is not None, new_hash=new_hash
+    )
+    assert "$new" not in repr(read)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +216,13 @@ def test_results_are_read() -> None:
         (wire.read_blind_indexes, {"indexes": [{"index": "cd"}]}),
         (wire.read_blind_indexes, {"indexes": [None]}),
         (wire.read_wrapped, {"key_version": 1}),
+        (wire.read_hash, {}),
+        (wire.read_token, {"token": 7}),
+        (wire.read_plaintext, {"plaintext": "no base64"}),
+        (wire.read_plaintext, {}),
+        (wire.read_rewrapped, {"token": "t", "changed": 1}),
+        (wire.read_password_verification, {"valid": 1, "needs_update": False}),
+        (wire.read_password_verification, {"valid": True, "needs_update": True}),
     ],
 )
 def test_answer_of_another_form_is_an_internal_error(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -269,3 +270,23 @@ def test_revoking_an_unknown_key(keystore: Keystore) -> None:
     with pytest.raises(KeystoreError) as caught:
         change.revoke_api_key(keystore, "canary", NOW_S)
     assert str(caught.value) == "no API key has this id"
+
+
+def test_password_profile_of_a_tenant(keystore: Keystore) -> None:
+    """A tenant's new hashes cost what its profile says; other tenants' stay as they are."""
+    with_two = change.add_api_key(
+        keystore, tenant="blog", scopes=["encrypt"], expires_at=None, now_s=NOW_S, random=secrets
+    ).keystore
+    changed = change.set_password_profile(with_two, "blog", "rfc9106-high-memory")
+    profiles = {tenant.name: tenant.password_profile for tenant in changed.tenants}
+    assert profiles == {"shop": "cheapest", "blog": "rfc9106-high-memory"}
+
+
+@pytest.mark.parametrize(
+    ("tenant", "profile"), [("nobody", "cheapest"), ("shop", "canary"), ("shop", "")]
+)
+def test_password_profile_that_is_none(keystore: Keystore, tenant: str, profile: str) -> None:
+    """Another tenant or another profile is refused."""
+    with pytest.raises(KeystoreError) as caught:
+        change.set_password_profile(keystore, tenant, profile)
+    assert "canary" not in str(caught.value)
