@@ -11,7 +11,14 @@ import redis
 from redis.exceptions import NoPermissionError
 from redis.sentinel import MasterNotFoundError
 
+from caas_tasks.errors import ServiceUnavailableError
+
 UNREACHABLE: Final = "it can't be reached"
+_NO_ANSWER: Final = "it does not answer in time"
+_NOTHING_LISTENS: Final = "nothing listens there"
+# With TLS 1.3 a client may learn of a refusal only by its connection's end.
+_ENDS: Final = "it ended the connection; does it ask for a client certificate, see CAAS_BROKER_CERT"
+_COMES_AND_GOES: Final = frozenset({UNREACHABLE, _NO_ANSWER, _NOTHING_LISTENS, _ENDS})
 
 # OpenSSL's codes for why a certificate is refused (`x509_vfy.h`), and what they mean here.
 _CERTIFICATE_REASONS: Final = {
@@ -37,10 +44,10 @@ _ALERT_REASONS: Final = {
 _REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (redis.AuthenticationError, "it refuses the user or the password"),
     (NoPermissionError, "the user lacks a right there"),
-    (redis.TimeoutError, "it does not answer in time"),
-    (TimeoutError, "it does not answer in time"),
+    (redis.TimeoutError, _NO_ANSWER),
+    (TimeoutError, _NO_ANSWER),
     (socket.gaierror, "its name is not known"),
-    (ConnectionRefusedError, "nothing listens there"),
+    (ConnectionRefusedError, _NOTHING_LISTENS),
     (MasterNotFoundError, "no sentinel names a primary"),
 )
 
@@ -57,9 +64,22 @@ def reason_of(error: BaseException) -> str:
     return UNREACHABLE
 
 
+def unavailable(error: BaseException) -> ServiceUnavailableError:
+    """What a caller gets for an error of the broker's connection.
+
+    Its message has the reason only where waiting does not help: a refused certificate or login.
+    """
+    reason = reason_of(error)
+    if reason in _COMES_AND_GOES:
+        return ServiceUnavailableError()
+    return ServiceUnavailableError(f"The message broker cannot be used: {reason}.")
+
+
 def _reason_of_tls(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _CERTIFICATE_REASONS.get(error.verify_code, "its certificate is refused")
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return _ENDS
     name = str(error.reason or "")
     found = (text for ending, text in _ALERT_REASONS.items() if name.endswith(ending))
     return next(found, "TLS with it fails")

@@ -79,8 +79,9 @@ class Dispatcher:
         self._waiting = WaitingCalls()
         self._flights: dict[str, Flight] = {}
         self._sessions = SessionSource(self._server_key, time.monotonic, os.urandom)
-        self._send_failed = False
-        self._receive_failed = False
+        # What sending and receiving last failed with; None since they last worked.
+        self._send_failure: ServiceUnavailableError | None = None
+        self._receive_failure: ServiceUnavailableError | None = None
         self._threads: list[threading.Thread] = []
 
     def reset_after_fork(self) -> None:
@@ -112,7 +113,7 @@ class Dispatcher:
             self._waiting.add(call)
         # From this thread only when its deadline leaves time for a broker that does not answer.
         can_wait = may_block and call.deadline - time.monotonic() > MAX_SEND_S
-        if can_wait and not self._send_failed:
+        if can_wait and self._send_failure is None:
             self._send_ready()
         elif not self._work.is_set():  # looking costs a tenth of setting
             self._work.set()
@@ -132,8 +133,8 @@ class Dispatcher:
 
     def late(self) -> ServiceError:
         """What a call fails with whose deadline has passed."""
-        is_unreachable = self._send_failed or self._receive_failed
-        return ServiceUnavailableError() if is_unreachable else RequestTimeoutError()
+        obstacle = self._send_failure or self._receive_failure
+        return RequestTimeoutError() if obstacle is None else ServiceUnavailableError(str(obstacle))
 
     def _leave_flight(self, call: Call, flight: Flight) -> None:
         flight.calls.discard(call)
@@ -228,12 +229,12 @@ class Dispatcher:
             self._work.set()
         try:
             self._transport.send(flight.message)
-        except ServiceUnavailableError:
-            self._send_failed = True
+        except ServiceUnavailableError as error:
+            self._send_failure = error
             flight.mark_unsent(now)
             self._work.set()
         else:
-            self._send_failed = False
+            self._send_failure = None
 
     def _pump(self) -> None:
         idle_ticks = 0
@@ -276,13 +277,13 @@ class Dispatcher:
                     continue  # `close` wakes it too
             try:
                 replies = self._transport.receive(POLL_S)
-            except ServiceUnavailableError:
-                self._receive_failed = True
+            except ServiceUnavailableError as error:
+                self._receive_failure = error
                 self._stopped.wait(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
                 failures += 1
                 continue
             failures = 0
-            self._receive_failed = False
+            self._receive_failure = None
             if replies:
                 self._take(replies)
 

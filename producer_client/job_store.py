@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import redis
 
+from caas_tasks.broker_fault import unavailable
 from caas_tasks.broker_transport import NO_RETRY
 from caas_tasks.errors import ServiceUnavailableError
 from caas_tasks.job_ledger import JobLedger, LedgerEntry
@@ -90,11 +91,12 @@ class RedisJobStore:
             self._redis.close()
 
     def _ask(self, question: Callable[[JobLedger], T]) -> T:
+        failure: ServiceUnavailableError
         try:
             return question(self._ledger)
-        except (redis.RedisError, OSError):
-            pass
-        raise ServiceUnavailableError
+        except (redis.RedisError, OSError) as error:
+            failure = unavailable(error)
+        raise failure
 
 
 def _sealed(raw: bytes) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from kombu import Connection
 
+from caas_tasks.broker_fault import unavailable
 from caas_tasks.celery_app import TRANSPORT_OPTIONS
 from caas_tasks.errors import ServiceUnavailableError
 from caas_tasks.publishing import publish
@@ -31,6 +32,7 @@ class Publisher:
         Raises:
             ServiceUnavailableError: the broker can't be reached.
         """
+        failure: ServiceUnavailableError
         try:
             publish(
                 self._open_channel(),
@@ -40,11 +42,12 @@ class Publisher:
                 message.sealed,
                 reply_to,
             )
-        except self._errors:
-            self.close()
+        except self._errors as error:
+            failure = unavailable(error)
         else:
             return
-        raise ServiceUnavailableError
+        self.close()
+        raise failure
 
     def close(self) -> None:
         """Drop the connection; the next message opens another."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import redis
 
+from caas_tasks.broker_fault import unavailable
 from caas_tasks.broker_transport import NO_RETRY
 from caas_tasks.errors import ServiceUnavailableError
 from caas_tasks.redis_connection import open_pool
@@ -42,20 +43,19 @@ class RedisTransport:
     def receive(self, timeout_s: float) -> list[IncomingReply]:
         """Take the replies that have come, waiting for the first."""
         reply: Any = None
+        failure: ServiceUnavailableError | None = None
         try:
             connection = self._reply_connection()
             connection.send_command(
                 "BLMPOP", timeout_s, 1, INBOX_PREFIX + self._inbox, "LEFT", "COUNT", MAX_REPLIES
             )
             reply = connection.read_response(timeout=timeout_s + SOCKET_TIMEOUT_S)
-        except (redis.RedisError, OSError, AttributeError, ValueError):
+        except (redis.RedisError, OSError, AttributeError, ValueError) as error:
             # The last two: `interrupt` took the socket away under the reading thread.
-            failed = True
-        else:
-            failed = False
-        if failed:
+            failure = unavailable(error)
+        if failure is not None:
             self._drop_replies()
-            raise ServiceUnavailableError
+            raise failure
         return [] if reply is None else [_split(raw) for raw in reply[1]]
 
     def _reply_connection(self) -> Any:
