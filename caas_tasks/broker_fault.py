@@ -17,7 +17,7 @@ UNREACHABLE: Final = "it can't be reached"
 _NO_ANSWER: Final = "it does not answer in time"
 _NOTHING_LISTENS: Final = "nothing listens there"
 # With TLS 1.3 a client may learn of a refusal only by its connection's end.
-_ENDS: Final = "it ended the connection; does it ask for a client certificate, see CAAS_BROKER_CERT"
+_ENDS: Final = "it ended the connection; it may ask for a client certificate, see CAAS_BROKER_CERT"
 _COMES_AND_GOES: Final = frozenset({UNREACHABLE, _NO_ANSWER, _NOTHING_LISTENS, _ENDS})
 
 # OpenSSL's codes for why a certificate is refused (`x509_vfy.h`), and what they mean here.

@@ -25,6 +25,9 @@ pytestmark = pytest.mark.ops
 
 NOT_TRUSTED = "its certificate is signed by no authority that is trusted here"
 
+# Whether OpenSSL reads the server's reason before the connection's end is a matter of luck.
+ENDED = "it ended the connection; it may ask for a client certificate, see CAAS_BROKER_CERT"
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
@@ -97,9 +100,8 @@ def test_wrong_address(tmp_path: Path) -> None:
 
 def test_client_without_a_certificate(server: RedisServer, files: Files) -> None:
     """A broker that asks for a client certificate takes no other client."""
-    # Whether OpenSSL reads the server's reason before the connection's end is a matter of luck.
-    assert "ask" in failure(server.url(), BrokerTls(files.ca))
-    assert failure(server.url(), BrokerTls(files.ca)).endswith("see CAAS_BROKER_CERT")
+    reason = "it asks for a client certificate, see CAAS_BROKER_CERT"
+    assert failure(server.url(), BrokerTls(files.ca)) in {reason, ENDED}
 
 
 def test_client_with_a_certificate_of_another(
@@ -108,7 +110,7 @@ def test_client_with_a_certificate_of_another(
     """Nor does it take one that another authority signed."""
     other = Files(tmp_path)
     tls = BrokerTls(files.ca, other.client_cert, other.client_key)
-    assert failure(server.url(), tls) == "it does not trust the client certificate"
+    assert failure(server.url(), tls) in {"it does not trust the client certificate", ENDED}
 
 
 def test_server_without_tls(files: Files, tmp_path: Path) -> None:
