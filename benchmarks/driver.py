@@ -22,6 +22,10 @@ from benchmarks import work
 from caas_cli import measure
 
 READY_S = 30.0
+PAIRS = 50_000
+LARGE_PAIRS = 1_000
+"""Of the measurements with large data, which would fill the memory; they make few calls."""
+
 T = TypeVar("T")
 
 
@@ -49,7 +53,7 @@ class Driver:
 
     def __init__(self, calls: Any) -> None:
         self._calls = calls
-        self._source = itertools.cycle(work.pairs(1_000))
+        self._source = itertools.cycle(work.pairs(PAIRS))
         self._lock = threading.Lock()
 
     def wait_until_ready(self) -> None:
@@ -85,7 +89,7 @@ class Driver:
     def measure(self, request: dict[str, Any]) -> dict[str, Any]:
         """One measurement's result, with this process's CPU seconds."""
         if "data_bytes" in request:
-            self._source = itertools.cycle(work.pairs(1_000, request["data_bytes"]))
+            self._source = itertools.cycle(work.pairs(LARGE_PAIRS, request["data_bytes"]))
         before = resource.getrusage(resource.RUSAGE_SELF)
         result = self._measure(request)
         after = resource.getrusage(resource.RUSAGE_SELF)

@@ -34,7 +34,11 @@ def digest(user_uuid: str, data: str) -> str:
     return hmac.digest(_PEPPER, b"digest\x00" + uuid + inner, "sha384").hex()
 
 
-def users(count: int = 1_000) -> list[str]:
+USERS: Final = 50_000
+"""So many that no user's guess limit is met."""
+
+
+def users(count: int) -> list[str]:
     """UUIDs of made-up users, the same at every run."""
     source = random.Random(1)
     numbers = [f"{source.getrandbits(128):032x}" for _ in range(count)]
@@ -43,7 +47,7 @@ def users(count: int = 1_000) -> list[str]:
 
 def pairs(count: int, data_bytes: int = 32) -> list[tuple[str, str]]:
     """Pairs of UUID and data, the data all different and of one length."""
-    known = users()
+    known = users(min(count, USERS))
     return [
         (known[number % len(known)], f"{number:08d}".ljust(data_bytes, "x"))
         for number in range(count)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from caas_cli import usage
+from caas_cli import bench_commands, usage
 from caas_cli.exit_codes import MEANINGS, ExitCode, exit_code_of, one_line
 from caas_cli.home import Home
 from caas_cli.output import say, say_fields, say_json, say_table, warn
@@ -61,6 +61,7 @@ app = typer.Typer(
 )
 apikey_app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 app.add_typer(apikey_app, name="apikey")
+app.add_typer(bench_commands.app)
 
 
 class ProfileName(StrEnum):
