@@ -127,14 +127,6 @@ class Cell:
                 self._batch.open(self)
         return self._value
 
-    def seal(self, user: object) -> None:
-        """Give it a token for the row's user, unless it has one already.
-
-        Raises:
-            ServiceError: one of its subclasses.
-        """
-        seal_cells([(self, user)])
-
     def request(self, user: object) -> tuple[UUID, bytes, bytes] | None:
         """What is to be sealed: user, plaintext, context; None when the token still holds.
 

@@ -50,6 +50,15 @@ class PublicProblem:
     detail: str
     retry_after_s: int | None
 
+    @property
+    def wait(self) -> str:
+        """`retry_after_s` for people: seconds up to two minutes, then minutes or hours."""
+        seconds = self.retry_after_s or 0
+        for unit_s, name in ((3_600, "hours"), (60, "minutes")):
+            if seconds > 2 * unit_s:
+                return f"{math.ceil(seconds / unit_s)} {name}"
+        return "1 second" if seconds == 1 else f"{seconds} seconds"
+
     def members(self) -> dict[str, Any]:
         """The members of the problem details object."""
         extra = {} if self.retry_after_s is None else {"retry_after": self.retry_after_s}

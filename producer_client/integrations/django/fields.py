@@ -20,7 +20,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.models.query_utils import DeferredAttribute
 
-from producer_client.integrations.cells import Batch, Cell, Column, token_of
+from producer_client.integrations.cells import Batch, Cell, Column, seal_cells, token_of
 from producer_client.integrations.codecs import BYTES, JSON, TEXT, Codec
 
 Converter = Callable[[Any, Any, Any], Any]
@@ -95,12 +95,14 @@ class SealedField(models.TextField):
             cell.user = instance.__dict__.get(self._user_attname)
 
     def pre_save(self, model_instance: Any, add: bool) -> Any:
-        """Seal what has changed."""
+        """Seal what has changed in the row, all its sealed fields in one message."""
         if self.attname not in model_instance.__dict__:
             getattr(model_instance, self.attname)
         cell = model_instance.__dict__[self.attname]
         if isinstance(cell, Cell):
-            cell.seal(self.user_of(model_instance))
+            seal_cells(
+                [(each, field.user_of(model_instance)) for field, each in cells_of(model_instance)]
+            )
         return cell
 
     def get_db_converters(self, connection: Any) -> list[Converter]:
@@ -153,6 +155,16 @@ class SealedField(models.TextField):
         hint = "Name a UUIDField, or a ForeignKey to a model whose key is one."
         text = "'user' of a sealed field names no UUID of the row."
         return [checks.Error(text, hint=hint, obj=self, id="caas.E001")]
+
+
+def cells_of(row: Any) -> list[tuple[SealedField, Cell]]:
+    """The sealed fields of an instance that are loaded and not None."""
+    found = []
+    for field in row._meta.concrete_fields:  # noqa: SLF001 - Django's API
+        cell = row.__dict__.get(field.attname)
+        if isinstance(field, SealedField) and isinstance(cell, Cell):
+            found.append((field, cell))
+    return found
 
 
 class SealedTextField(SealedField):

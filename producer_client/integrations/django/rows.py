@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from producer_client.integrations.cells import MAX_TOGETHER, Cell, open_cells, seal_cells
-from producer_client.integrations.django.fields import SealedField
+from producer_client.integrations.cells import MAX_TOGETHER, open_cells, seal_cells
+from producer_client.integrations.django.fields import cells_of
 
 
 def seal_rows(rows: Iterable[Any]) -> None:
@@ -15,7 +15,7 @@ def seal_rows(rows: Iterable[Any]) -> None:
     Raises:
         ServiceError: the first error; the others are sealed.
     """
-    seal_cells([(cell, field.user_of(row)) for row, field, cell in _cells(rows)])
+    seal_cells([(cell, field.user_of(row)) for row in rows for field, cell in cells_of(row)])
 
 
 def open_rows(rows: Iterable[Any]) -> None:
@@ -28,17 +28,10 @@ def open_rows(rows: Iterable[Any]) -> None:
         ServiceError: as above.
     """
     unread = []
-    for row, field, cell in _cells(rows):
-        if cell.is_unread:
-            cell.user = cell.user or field.user_of(row)
-            unread.append(cell)
+    for row in rows:
+        for field, cell in cells_of(row):
+            if cell.is_unread:
+                cell.user = cell.user or field.user_of(row)
+                unread.append(cell)
     for start in range(0, len(unread), MAX_TOGETHER):
         open_cells(unread[start : start + MAX_TOGETHER])
-
-
-def _cells(rows: Iterable[Any]) -> Iterable[tuple[Any, SealedField, Cell]]:
-    for row in rows:
-        for field in row._meta.concrete_fields:  # noqa: SLF001 - Django's API
-            cell = row.__dict__.get(field.attname)
-            if isinstance(field, SealedField) and isinstance(cell, Cell):
-                yield row, field, cell
