@@ -19,6 +19,9 @@ help: ## Show this list.
 run: $(STAMP) ## Start broker, workers and gateway, show the example, stay up until Ctrl-C.
 	@$(BIN)/caas up
 
+shop: $(STAMP) ## Start the example shop; `make run` must be running in another terminal.
+	@SHOP_PORT=$(or $(PORT),8080) examples/shop/start $(BIN)/python
+
 test: $(STAMP) ## Run all tests and hold the coverage to its threshold.
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
@@ -28,6 +31,10 @@ ops: $(STAMP) ## Check what operators run: images, manifests, TLS, ACL, Sentinel
 
 browser: $(STAMP) ## Drive the pages that people see in Chromium (a Debian package; root installs it).
 	@sh tests/install_packages.sh $(BROWSER_PACKAGES)
+	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+
+browser: $(STAMP) ## Drive the example shop in Chromium; installs it with apt-get when that is possible.
+	@tests/browser/install-chromium
 	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
 soak: $(STAMP) ## Kill, restart and cut everything for minutes; no call may be wrong, lost or late.

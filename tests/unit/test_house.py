@@ -28,6 +28,9 @@ NOT_THE_CLIENTS = (
     "prometheus_client",
     "sqlalchemy",
     "pyarrow",
+    "django.contrib",  # kombu imports a little of Django where it is installed
+    "fastapi",
+    "producer_client.integrations",
 )
 LOADED = f"""
 import sys, producer_client

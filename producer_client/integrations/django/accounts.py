@@ -30,8 +30,9 @@ class BoundPasswords:
 
     def set_password(self, raw_password: str | None) -> None:
         """As Django's."""
+        django: Any = super()
         with bound_to(self.caas_user):
-            super().set_password(raw_password)  # type: ignore[misc] - of the class it is mixed into
+            django.set_password(raw_password)
 
     def check_password(self, raw_password: str) -> bool:
         """As Django's.
@@ -39,8 +40,9 @@ class BoundPasswords:
         Raises:
             ServiceError: one of its subclasses, RateLimitedError among them.
         """
+        django: Any = super()
         with bound_to(self.caas_user):
-            return bool(super().check_password(raw_password))  # type: ignore[misc] - as above
+            return bool(django.check_password(raw_password))
 
     async def acheck_password(self, raw_password: str) -> bool:
         """As Django's.
@@ -48,8 +50,9 @@ class BoundPasswords:
         Raises:
             ServiceError: one of its subclasses, RateLimitedError among them.
         """
+        django: Any = super()
         with bound_to(self.caas_user):
-            return bool(await super().acheck_password(raw_password))  # type: ignore[misc] - as above
+            return bool(await django.acheck_password(raw_password))
 
 
 class BoundUserManager(UserManager):

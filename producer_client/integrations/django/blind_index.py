@@ -18,6 +18,7 @@ from django.db.models.lookups import In
 from producer_client.inspection import inspect
 from producer_client.integrations.cells import Cell
 from producer_client.integrations.shared_client import get_client
+from producer_client.results import BlindIndex
 
 INDEX_CHARS: Final = 96
 
@@ -74,7 +75,7 @@ class BlindIndexField(models.CharField):
         """
         return [found.index for found in self._indexes(value)]
 
-    def _indexes(self, value: str) -> Any:
+    def _indexes(self, value: str) -> tuple[BlindIndex, ...]:
         column = self.model._meta.get_field(self.of).column  # noqa: SLF001 - Django's API
         name = self.index or f"{self.model._meta.db_table}.{column}"  # noqa: SLF001 - Django's API
         return get_client().blind_index(name, self.normalise(value))
@@ -97,8 +98,10 @@ class Matches(In):
     """`email_index__matches="ann@example.org"`: rows whose value is that, normalised."""
 
     lookup_name = "matches"
+    rhs: Any
 
     def get_prep_lookup(self) -> Any:
         """The value's indexes."""
-        self.rhs = self.lhs.output_field.candidates(self.rhs)
+        value: Any = self.rhs
+        self.rhs = self.lhs.output_field.candidates(value)
         return super().get_prep_lookup()

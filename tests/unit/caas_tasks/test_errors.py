@@ -70,7 +70,7 @@ def test_every_error_says_something_by_itself(error_type: type[ServiceError]) ->
 
 
 @pytest.mark.parametrize("error_type", ERRORS_BY_CODE.values())
-@pytest.mark.parametrize("clone", [copy.copy, lambda e: pickle.loads(pickle.dumps(e))])  # noqa: S301
+@pytest.mark.parametrize("clone", [copy.copy, lambda e: pickle.loads(pickle.dumps(e))])
 def test_errors_survive_pickling(error_type: type[ServiceError], clone: object) -> None:
     """Class, message and time to wait come back from a pickle."""
     error = error_type("A sentence.", retry_after_s=2.5)

@@ -38,4 +38,4 @@ def test_results_are_frozen(result: Encrypted | Verification) -> None:
 @pytest.mark.parametrize("result", RESULTS)
 def test_results_compare_and_travel(result: object) -> None:
     """Equal results are equal, also after a journey to another process."""
-    assert pickle.loads(pickle.dumps(result)) == result  # noqa: S301 - our own bytes
+    assert pickle.loads(pickle.dumps(result)) == result
