@@ -23,6 +23,7 @@ from worker.keystore.document import (
     X25519_BYTES,
     Keystore,
     Profile,
+    ServiceKey,
     State,
     parse,
 )
@@ -80,8 +81,8 @@ def new_keystore(
     return parse(
         {
             "recipients": tuple(recipients),
-            "service_keys": (_new_service_key(now_s, random),),
-            "key_versions": (_new_key_version(1, profile, salt_pool, now_s, random),),
+            "service_keys": (new_service_key(now_s, random),),
+            "key_versions": (new_key_version(1, profile, salt_pool, now_s, random),),
             "primary": 1,
             "tenants": ({"name": tenant, "created_at": now_s},),
             "api_keys": (),
@@ -181,9 +182,15 @@ def set_password_profile(keystore: Keystore, tenant: str, profile: str) -> Keyst
 
 
 def public_key(keystore: Keystore) -> ServicePublicKey:
-    """The newest service key's public half: what main servers are given."""
-    newest = max(keystore.service_keys, key=lambda key: key.created_at)
-    return _public_key(newest.mlkem_seed, newest.x25519)
+    """The public half that main servers are given: the oldest service key that is not retired."""
+    in_use = [key for key in keystore.service_keys if key.retired_at is None]
+    oldest = min(in_use, key=lambda key: key.created_at)
+    return public_half(oldest)
+
+
+def public_half(key: ServiceKey) -> ServicePublicKey:
+    """The public half of a service key pair."""
+    return _public_key(key.mlkem_seed, key.x25519)
 
 
 def _public_key(mlkem_seed: bytes, x25519: bytes) -> ServicePublicKey:
@@ -193,7 +200,8 @@ def _public_key(mlkem_seed: bytes, x25519: bytes) -> ServicePublicKey:
     )
 
 
-def _new_service_key(now_s: int, random: Random) -> dict[str, object]:
+def new_service_key(now_s: int, random: Random) -> dict[str, object]:
+    """A service key pair, as a keystore's JSON holds it; `now_s` is Unix time in seconds."""
     seed, x25519 = random.token_bytes(MLKEM_SEED_BYTES), random.token_bytes(X25519_BYTES)
     return {
         "key_id": _public_key(seed, x25519).key_id.hex(),
@@ -203,13 +211,22 @@ def _new_service_key(now_s: int, random: Random) -> dict[str, object]:
     }
 
 
-def _new_key_version(
+def new_key_version(
     version: int,
     profile: Profile,
     salt_pool: Sequence[str] | None,
     now_s: int,
     random: Random,
 ) -> dict[str, object]:
+    """An enabled key version with a new root, as a keystore's JSON holds it.
+
+    Args:
+        salt_pool: the operator's own list, which the classic profile needs; None draws one.
+        now_s: Unix time in seconds.
+
+    Raises:
+        KeystoreError: the classic profile without a salt pool.
+    """
     if profile is Profile.CLASSIC and salt_pool is None:
         raise KeystoreError("the classic profile needs the existing service's salt pool")
     return {
