@@ -113,6 +113,7 @@ def _files(home: Home) -> list[Finding]:
 
 def _keystore(home: Home) -> list[Finding]:
     from worker.keystore import change, file
+    from worker.keystore.document import State
     from worker.keystore.errors import KeystoreError
 
     if not home.keystore.exists() and home.client_env.exists():
@@ -122,16 +123,19 @@ def _keystore(home: Home) -> list[Finding]:
     except KeystoreError as error:
         advice = "run `caas init`, or set CAAS_HOME, CAAS_KEYSTORE and CAAS_IDENTITY"
         return [Finding("keystore", False, str(error), advice)]
-    enabled = sum(version.root is not None for version in keystore.key_versions)
-    detail = f"opens: {enabled} key version(s), {len(keystore.api_keys)} API key(s)"
+    enabled = sum(version.state is State.ENABLED for version in keystore.key_versions)
+    detail = f"opens: {enabled} enabled key version(s), {len(keystore.api_keys)} API key(s)"
     found = [Finding("keystore", True, detail)]
     server_key = _setting(home, client_env.SERVER_KEY)
-    if server_key and server_key != change.public_key(keystore).to_text():
+    handed_out = {
+        change.public_half(key).to_text() for key in keystore.service_keys if key.retired_at is None
+    }
+    if server_key and server_key not in handed_out:
         found.append(
             Finding(
                 "server key",
                 False,
-                "CAAS_SERVER_KEY is not this keystore's newest public key",
+                "CAAS_SERVER_KEY is of no service key that is in use",
                 f"take it from {home.client_env}, which `caas up` keeps up to date",
             )
         )

@@ -175,14 +175,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _check_recipient(recipient: str | None) -> None:
-    if recipient is None:
-        return
-    is_good = True
-    try:
-        pyrage.x25519.Recipient.from_str(recipient)
-    except pyrage.RecipientError:
-        is_good = False
-    if not is_good:
+    if recipient is not None and not file.is_recipient(recipient):
         raise UsageError("--recovery-recipient: not an age X25519 recipient (age1…)")
 
 
@@ -195,10 +188,15 @@ def _salts(request: InitRequest) -> tuple[str, ...] | None:
         )
     if request.salt_pool is None:
         return None
-    return _read_salts(request.salt_pool)
+    return read_salts(request.salt_pool)
 
 
-def _read_salts(path: Path) -> tuple[str, ...]:
+def read_salts(path: Path) -> tuple[str, ...]:
+    """A salt pool from a JSON file.
+
+    Raises:
+        ConfigurationError: the file can't be read, or isn't a salt pool. No salt is repeated.
+    """
     problem = ""
     value: object = None
     try:

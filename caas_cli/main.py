@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
-from caas_cli import bench_commands, usage
+from caas_cli import (
+    apikey_commands,
+    bench_commands,
+    key_commands,
+    service_key_commands,
+    tenant_commands,
+    usage,
+)
 from caas_cli.exit_codes import MEANINGS, ExitCode, exit_code_of, one_line
 from caas_cli.home import Home
-from caas_cli.output import say, say_fields, say_json, say_table, warn
+from caas_cli.options import Json, ProfileName, SaltPool
+from caas_cli.output import say, say_fields, say_json, warn
 
 EPILOG = "Exit codes: " + "; ".join(f"{code.value} {text}" for code, text in MEANINGS.items()) + "."
 
@@ -59,19 +65,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-apikey_app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
-app.add_typer(apikey_app, name="apikey")
 app.add_typer(bench_commands.app)
+app.add_typer(apikey_commands.app, name="apikey")
+app.add_typer(key_commands.app, name="key")
+app.add_typer(service_key_commands.app, name="service-key")
+app.add_typer(tenant_commands.app, name="tenant")
 
 
-class ProfileName(StrEnum):
-    """How `encrypt` computes."""
-
-    HARDENED = "hardened"
-    CLASSIC = "classic"
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 UserUuid = Annotated[str, typer.Option("--user-uuid", help="The user's UUID, 8-4-4-4-12.")]
 Port = Annotated[
     int | None,
@@ -84,10 +84,7 @@ def init_command(
     profile: Annotated[
         ProfileName, typer.Option(help="How `encrypt` computes; classic is weak.")
     ] = ProfileName.HARDENED,
-    salt_pool: Annotated[
-        Path | None,
-        typer.Option(help="The existing service's salts, a JSON array of strings (classic)."),
-    ] = None,
+    salt_pool: SaltPool = None,
     tenant: Annotated[str, typer.Option(help="Name of the first application.")] = "shop",
     recovery_recipient: Annotated[
         str | None,
@@ -202,61 +199,6 @@ def doctor_command(as_json: Json = False) -> None:
     doctor.show(findings, as_json=as_json)
     is_well = all(finding.is_ok for finding in findings)
     raise typer.Exit(ExitCode.OK if is_well else ExitCode.NEGATIVE)
-
-
-@apikey_app.command("create", epilog="Example: caas apikey create --scope encrypt --expires-in 90")
-def create_command(
-    tenant: Annotated[
-        str | None, typer.Option(help="Whose key; may be left out while there is one tenant.")
-    ] = None,
-    scope: Annotated[
-        list[str] | None, typer.Option(help="An operation it may ask for; repeat; all if none.")
-    ] = None,
-    expires_in: Annotated[
-        int | None, typer.Option(min=1, max=36_500, metavar="DAYS", help="Days until it expires.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Make an API key and show it, this once."""
-    from caas_cli import api_keys
-
-    made = api_keys.create(Home.from_env(), tenant, scope or [], expires_in)
-    if as_json:
-        say_json(made)
-        return
-    warn("Shown this once; the keystore holds only its hash.")
-    say(made["api_key"])
-
-
-@apikey_app.command("list", epilog="Example: caas apikey list --json")
-def list_command(as_json: Json = False) -> None:
-    """List API keys, without their secrets."""
-    from caas_cli import api_keys
-
-    keys = api_keys.list_all(Home.from_env())
-    if as_json:
-        say_json(keys)
-        return
-    names = ("id", "tenant", "hint", "state", "created_at", "expires_at")
-    rows = [
-        [*(str(key[name] or "never") for name in names), " ".join(key["scopes"])] for key in keys
-    ]
-    say_table(("id", "tenant", "ends in", "state", "created", "expires", "scopes"), rows)
-
-
-@apikey_app.command("revoke", epilog="Example: caas apikey revoke 3fK9aZ0bQ1xY")
-def revoke_command(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="As `caas apikey list` shows it.")],
-    as_json: Json = False,
-) -> None:
-    """Revoke an API key for good; workers refuse it within seconds."""
-    from caas_cli import api_keys
-
-    revoked = api_keys.revoke(Home.from_env(), key_id)
-    if as_json:
-        say_json(revoked)
-    else:
-        say(f"revoked {revoked['id']} (ends in {revoked['hint']})")
 
 
 def main() -> NoReturn:

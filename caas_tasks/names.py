@@ -45,6 +45,9 @@ class Operation(StrEnum):
 
 SCOPES: Final = tuple(operation.value for operation in Operation)
 
+API_KEYS_USED: Final = "caas:apikey:used"
+"""Redis hash, from an API key's id to the Unix time in seconds when a worker last accepted it."""
+
 
 class Field:
     """The field names of requests and answers, as they stand in the JSON payload (section 6)."""

@@ -1,4 +1,4 @@
-"""Where a worker gets its keyring from: the keystore file, read again when it changes.
+"""Where a worker gets its keyring from: the keystore file, read again when it has changed.
 
 Looked at when a request comes, at most once a second, and at once for a request that names what the
 keyring has no record of. No thread, so every Celery pool works the same. A file that doesn't open
@@ -21,7 +21,8 @@ CHECK_INTERVAL_S: Final = 1.0
 """How old a worker's view of the keystore may be, in seconds, when a request comes."""
 
 logger = logging.getLogger(__name__)
-_Stamp = tuple[int, int, int] | None
+_FileStamp = tuple[int, int, int]
+_Stamp = tuple[_FileStamp | None, _FileStamp | None]
 
 
 class KeyringSource:
@@ -89,8 +90,14 @@ class KeyringSource:
         return Keyring(file.load(self._path, file.load_identities(self._identity_path)))
 
     def _look(self) -> _Stamp:
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_ino, status.st_mtime_ns, status.st_size
+        # The identity too: it is changed around a re-encryption, and a keystore that was met
+        # between the two must be tried again with the identity that opens it.
+        return _stamp(self._path), _stamp(self._identity_path)
+
+
+def _stamp(path: Path) -> _FileStamp | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -115,13 +115,21 @@ def add_api_key(
     tenant: str,
     scopes: Iterable[str],
     expires_at: int | None,
+    requests_per_s: int | None = None,
     now_s: int,
     random: Random,
 ) -> NewApiKey:
     """Give a tenant one more API key; the tenant is made when it is new.
 
+    Args:
+        scopes: operations that it may ask for.
+        expires_at: Unix time in seconds; None for never.
+        requests_per_s: messages a second that it may send; None for no limit of its own.
+        now_s: Unix time in seconds.
+
     Raises:
-        KeystoreError: an unknown scope, a malformed tenant name, or an expiry in the past.
+        KeystoreError: an unknown scope, a malformed tenant name, an expiry in the past or a limit
+            out of range.
     """
     wanted = frozenset(scopes)
     if not wanted or not wanted <= set(SCOPES):
@@ -138,6 +146,7 @@ def add_api_key(
         "scopes": wanted,
         "created_at": now_s,
         "expires_at": expires_at,
+        "requests_per_s": requests_per_s,
     }
     tenants: tuple[object, ...] = keystore.tenants
     if tenant not in {known.name for known in keystore.tenants}:

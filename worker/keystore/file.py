@@ -11,7 +11,7 @@ import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -56,18 +56,7 @@ def load(path: Path, identities: Identities) -> Keystore:
     Raises:
         KeystoreError: missing, empty, too large, for another identity, damaged or not a keystore.
     """
-    raw = _read(path, "keystore")
-    if not raw:
-        raise KeystoreError(f"keystore {path}: the file is empty")
-    opened: bytes | None = None
-    try:
-        opened = pyrage.decrypt(raw, identities)
-    except pyrage.DecryptError:
-        pass
-    if opened is None:
-        raise KeystoreError(
-            f"keystore {path}: does not open with this identity, or the file is damaged"
-        )
+    opened = open_age(path, identities, "keystore")
     problem: str
     try:
         return document.decode(opened)
@@ -76,13 +65,71 @@ def load(path: Path, identities: Identities) -> Keystore:
     raise KeystoreError(f"keystore {path}: {problem}")
 
 
+def open_age(path: Path, identities: Identities, what: str) -> bytes:
+    """The content of an age file.
+
+    Args:
+        what: what the file should be, for the error.
+
+    Raises:
+        KeystoreError: missing, empty, too large, for another identity or damaged.
+    """
+    raw = _read(path, what)
+    if not raw:
+        raise KeystoreError(f"{what} {path}: the file is empty")
+    opened: bytes | None = None
+    try:
+        opened = pyrage.decrypt(raw, identities)
+    except pyrage.DecryptError:
+        pass
+    if opened is None:
+        raise KeystoreError(
+            f"{what} {path}: does not open with this identity, or the file is damaged"
+        )
+    return opened
+
+
+def write_age(path: Path, content: bytes, recipients: Sequence[str], what: str) -> None:
+    """Replace a file by an age file to X25519 recipients, as `write_private` does.
+
+    Args:
+        what: what the file is, for the error.
+
+    Raises:
+        KeystoreError: a malformed recipient, or the file can't be written or would be too large.
+    """
+    problem = ""
+    try:
+        parsed = [pyrage.x25519.Recipient.from_str(text) for text in recipients]
+        raw = pyrage.encrypt(content, parsed)
+        if len(raw) > MAX_FILE_BYTES:
+            problem = f"would be over {MAX_FILE_BYTES} bytes"
+        else:
+            write_private(path, raw)
+    except pyrage.RecipientError:
+        problem = "a recipient is not an age X25519 recipient"
+    except OSError as error:
+        problem = f"cannot be written: {error.strerror}"
+    if problem:
+        raise KeystoreError(f"{what} {path}: {problem}")
+
+
+def is_recipient(text: str) -> bool:
+    """Whether a text is an age X25519 recipient."""
+    try:
+        pyrage.x25519.Recipient.from_str(text)
+    except pyrage.RecipientError:
+        return False
+    return True
+
+
 def create(path: Path, keystore: Keystore) -> None:
     """Write a new keystore file.
 
     Raises:
         KeystoreError: there is a file already, or it can't be written.
     """
-    with _locked(path):
+    with locked(path):
         if path.exists():
             raise KeystoreError(f"keystore {path}: exists already")
         _write(path, keystore)
@@ -104,10 +151,26 @@ def update(
     Raises:
         KeystoreError: as `load`, what `change` raises, or the file would be too large to be read.
     """
-    with _locked(path):
+    with locked(path):
         changed = upkeep.keep_up(change(load(path, identities)), now_s(), random_bytes)
         _write(path, changed)
         return changed
+
+
+def preview(
+    path: Path,
+    identities: Identities,
+    change: Callable[[Keystore], Keystore],
+    *,
+    now_s: Callable[[], float] = time.time,
+    random_bytes: Callable[[int], bytes] = os.urandom,
+) -> Keystore:
+    """What `update` would write, written nowhere.
+
+    Raises:
+        KeystoreError: as `load`, or what `change` raises.
+    """
+    return upkeep.keep_up(change(load(path, identities)), now_s(), random_bytes)
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -131,20 +194,7 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def _write(path: Path, keystore: Keystore) -> None:
-    problem = ""
-    try:
-        recipients = [pyrage.x25519.Recipient.from_str(text) for text in keystore.recipients]
-        raw = pyrage.encrypt(document.encode(keystore), recipients)
-        if len(raw) > MAX_FILE_BYTES:
-            problem = f"would be over {MAX_FILE_BYTES} bytes"
-        else:
-            write_private(path, raw)
-    except pyrage.RecipientError:
-        problem = "a recipient is not an age X25519 recipient"
-    except OSError as error:
-        problem = f"cannot be written: {error.strerror}"
-    if problem:
-        raise KeystoreError(f"keystore {path}: {problem}")
+    write_age(path, document.encode(keystore), keystore.recipients, "keystore")
 
 
 def _read(path: Path, what: str) -> bytes:
@@ -164,7 +214,15 @@ def _read(path: Path, what: str) -> bytes:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path, what: str = "keystore") -> Iterator[None]:
+    """Hold `<path>.lock`; waits for who holds it, and the kernel frees it when a process ends.
+
+    Args:
+        what: what the file is, for the error.
+
+    Raises:
+        KeystoreError: the lock file can't be made.
+    """
     lock = path.with_name(path.name + ".lock")
     problem = ""
     descriptor = -1
@@ -173,7 +231,7 @@ def _locked(path: Path) -> Iterator[None]:
     except OSError as error:
         problem = f"its lock cannot be taken: {error.strerror}"
     if problem:
-        raise KeystoreError(f"keystore {path}: {problem}")
+        raise KeystoreError(f"{what} {path}: {problem}")
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 
 from worker.keyring import Keyring
@@ -222,3 +223,15 @@ def test_one_thread_reads(
     thread.join(30)
     assert found[0] is not first
     assert source.current() is found[0]
+
+
+def test_keystore_for_another_identity_is_tried_again_when_that_comes(
+    paths: tuple[Path, Path], source: KeyringSource, clock: Any, stored: Keystore
+) -> None:
+    """A re-encrypted keystore that came before its identity is picked up with it."""
+    new = pyrage.x25519.Identity.generate()
+    paths[0].unlink()
+    file.create(paths[0], stored.changed(recipients=(str(new.to_public()),)))
+    first = source.reread()
+    file.write_private(paths[1], str(new).encode())
+    assert source.reread() is not first

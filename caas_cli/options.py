@@ -1,0 +1,28 @@
+"""Options that several command groups have."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class ProfileName(StrEnum):
+    """How `encrypt` computes."""
+
+    HARDENED = "hardened"
+    CLASSIC = "classic"
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change; write nothing.")]
+SaltPool = Annotated[
+    Path | None,
+    typer.Option(help="The existing service's salts, a JSON array of strings (classic)."),
+]
+Confirm = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The name that would have to be typed at a prompt."),
+]
