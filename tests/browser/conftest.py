@@ -89,10 +89,10 @@ def limit_guesses(home: Path) -> None:
     """Let every tenant guess a few times a minute."""
 
     def changed(keystore: Keystore) -> Keystore:
-        tenants = [
+        tenants = tuple(
             tenant.model_copy(update={"guesses_per_minute": GUESSES_PER_MINUTE})
             for tenant in keystore.tenants
-        ]
+        )
         return keystore.model_copy(update={"tenants": tenants})
 
     file.update(home / "keystore.age", file.load_identities(home / "identity.txt"), changed)
