@@ -82,9 +82,12 @@ def run(home: Home, host: str | None, port: int | None, listen_fd: int | None) -
 
     from gateway.app import create_app
     from gateway.settings import GatewaySettings
+    from gateway.tls import server_context
 
     client_env.fill_environment(home.client_env, client_env.BROKER_URL, client_env.SERVER_KEY)
-    application = create_app(load_settings(GatewaySettings))
+    settings = load_settings(GatewaySettings)
+    application = create_app(settings)
+    tls = server_context(settings.gateway_tls_cert, settings.gateway_tls_key)
     listener = listen(*listen_settings(host, port)) if listen_fd is None else _inherited(listen_fd)
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
     config = uvicorn.Config(
@@ -97,6 +100,7 @@ def run(home: Home, host: str | None, port: int | None, listen_fd: int | None) -
         ws="none",
         timeout_graceful_shutdown=GRACE_S,
         backlog=_BACKLOG,
+        ssl_context_factory=None if tls is None else lambda *_: tls,
     )
     server = uvicorn.Server(config)
     # uvicorn raises the signal that stopped it once more when it is done; stopping is no failure.

@@ -154,6 +154,9 @@ def _environment(running: Running) -> dict[str, str]:
     }
     # Callers send theirs with each request; neither worker nor gateway has any use for one.
     environment.pop(client_env.API_KEY, None)
+    # HTTPS is for a gateway that leaves the machine; `up` looks after its own over plain HTTP.
+    for name in ("CAAS_GATEWAY_TLS_CERT", "CAAS_GATEWAY_TLS_KEY"):
+        environment.pop(name, None)
     return environment
 
 

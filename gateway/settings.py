@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from producer_client.settings import ServiceSettings
 
@@ -18,3 +19,14 @@ class GatewaySettings(ServiceSettings):
         default="127.0.0.1", description="Address that the gateway listens on."
     )
     gateway_port: Port = Field(default=8000, description="Port that the gateway listens on.")
+    gateway_tls_cert: Path | None = Field(
+        default=None, description="PEM file of the gateway's certificate and its chain; HTTPS then."
+    )
+    gateway_tls_key: Path | None = Field(
+        default=None, description="PEM file of that certificate's private key."
+    )
+
+    @field_validator("gateway_tls_cert", "gateway_tls_key", mode="before")
+    @classmethod
+    def _read_empty(cls, value: object) -> object:
+        return None if value == "" else value
