@@ -99,6 +99,9 @@ class RedisServer:
             lines += [
                 *("port 0", f"tls-port {self.port}", f"tls-ca-cert-file {files.ca}"),
                 *(f"tls-cert-file {files.server_cert}", f"tls-key-file {files.server_key}"),
+                # For what it asks of others: its own certificate is a server's alone.
+                f"tls-client-cert-file {files.client_cert}",
+                f"tls-client-key-file {files.client_key}",
                 f"tls-auth-clients {'yes' if client_certificates else 'no'}",
             ]
         if users:

