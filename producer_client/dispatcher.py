@@ -1,9 +1,10 @@
 """The dispatcher: callers' requests of one operation go out together in one sealed message.
 
 No linger: a lone caller's request leaves at once, in the caller's own thread. While messages are
-in flight the next requests gather, up to a message's bounds. A message without a reply is sent
-again under its id until its callers' deadlines: operations are pure, so a second run is harmless,
-and the first answer wins. One dispatcher serves threads and asyncio tasks alike.
+in flight the next requests gather, up to a message's bounds. Each lane has its own messages in
+flight, so that no quick call waits behind a slow one; see `lanes.py`. A message without a reply is
+sent again under its id until its callers' deadlines: operations are pure, so a second run is
+harmless, and the first answer wins. One dispatcher serves threads and asyncio tasks alike.
 
 Two daemon threads work for it: `caas-reader` takes replies, `caas-pump` sends again what is overdue
 and sends for asyncio callers, who must not block their loop. Both start with the first call.
@@ -28,18 +29,9 @@ from caas_tasks.errors import (
 )
 from producer_client.calls import Call, wake
 from producer_client.flights import Flight, payload
+from producer_client.lanes import LaneQueue, Lanes
 from producer_client.sessions import SessionSource
 from producer_client.transport import MAX_SEND_S, IncomingReply, OutgoingMessage, Transport
-from producer_client.waiting import MAX_MESSAGE_ITEMS, WaitingCalls
-
-MAX_IN_FLIGHT: Final = 2
-"""Messages in flight before further calls gather: one is worked on while the next is on its way."""
-
-MIN_SHARE: Final = 8
-"""Items below which what waits is not divided between messages."""
-
-STALE_S: Final = 0.25
-"""A message without a reply for this long no longer holds back others: its worker may be gone."""
 
 POLL_S: Final = 1.0
 """How long the reader waits in one round trip."""
@@ -76,8 +68,7 @@ class Dispatcher:
         self._work = threading.Event()  # wakes the pump
         self._pump_rests = False
         self._expecting = threading.Event()  # wakes the reader
-        self._waiting = WaitingCalls()
-        self._flights: dict[str, Flight] = {}
+        self._lanes = Lanes()
         self._sessions = SessionSource(self._server_key, time.monotonic, os.urandom)
         # What sending and receiving last failed with; None since they last worked.
         self._send_failure: ServiceUnavailableError | None = None
@@ -89,6 +80,11 @@ class Dispatcher:
         self._transport.reset_after_fork()
         self._reset()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits and nothing is in flight."""
+        return not (self._lanes.has_flights() or self._lanes.has_waiting())
+
     def submit(self, call: Call, *, may_block: bool) -> bool:
         """Queue a call and, when `may_block`, send it from this thread if nothing is in the way.
 
@@ -99,8 +95,9 @@ class Dispatcher:
             ServiceUnavailableError: the dispatcher is closed.
             RequestTimeoutError: no room came before the deadline.
         """
+        lane = self._lanes.of(call)
         with self._lock:
-            while not self._closed and not self._waiting.has_room(call):
+            while not self._closed and not lane.waiting.has_room(call):
                 left_s = call.deadline - time.monotonic()
                 if not may_block:
                     return False
@@ -110,7 +107,7 @@ class Dispatcher:
                 raise ServiceUnavailableError("The client is closed.")
             if not self._threads:
                 self._start_threads()
-            self._waiting.add(call)
+            lane.waiting.add(call)
         # From this thread only when its deadline leaves time for a broker that does not answer.
         can_wait = may_block and call.deadline - time.monotonic() > MAX_SEND_S
         if can_wait and self._send_failure is None:
@@ -125,7 +122,7 @@ class Dispatcher:
             if call.outcome is not None:
                 return None
             if call.flight is None:
-                self._waiting.remove(call)
+                self._lanes.of(call).waiting.remove(call)
                 self._room.notify_all()
             else:
                 self._leave_flight(call, call.flight)
@@ -139,16 +136,13 @@ class Dispatcher:
     def _leave_flight(self, call: Call, flight: Flight) -> None:
         flight.calls.discard(call)
         if not flight.calls:
-            self._flights.pop(flight.message.message_id, None)
+            self._lanes.of(call).flights.pop(flight.message.message_id, None)
 
     def close(self) -> None:
         """End: waiting calls fail with ServiceUnavailableError. May be called twice."""
         with self._lock:
             self._closed = True
-            calls = self._waiting.clear()
-            for flight in self._flights.values():
-                calls.extend(flight.calls)
-            self._flights.clear()
+            calls = self._lanes.clear()
             error = ServiceUnavailableError("The client is closed.")
             for call in calls:
                 call.outcome = error
@@ -167,58 +161,45 @@ class Dispatcher:
     def _send_ready(self) -> None:
         # Whoever holds the send lock also sends what others queue meanwhile: each of those queued
         # before failing to take the lock, and the holder looks again after giving it back.
-        while self._may_send() and self._send_lock.acquire(blocking=False):
+        while self._ready_lane() and self._send_lock.acquire(blocking=False):
             try:
                 while (flight := self._next_flight()) is not None:
                     self._send(flight)
             finally:
                 self._send_lock.release()
 
-    def _may_send(self) -> bool:
-        if not self._waiting or self._closed:
-            return False
-        if len(self._flights) < MAX_IN_FLIGHT:
-            return True
-        fresh_since = time.monotonic() - STALE_S
-        with self._lock:
-            fresh = sum(flight.sent_at > fresh_since for flight in self._flights.values())
-        return fresh < MAX_IN_FLIGHT
+    def _ready_lane(self) -> LaneQueue | None:
+        return None if self._closed else self._lanes.ready(time.monotonic())
 
     def _next_flight(self) -> Flight | None:
         """Seal the next message, if one may leave now. Runs under the send lock."""
-        if not self._may_send():
+        lane = self._ready_lane()
+        if lane is None:
             return None
         with self._lock:
-            if not self._waiting:
+            if not lane.waiting:
                 return None
-            calls = self._waiting.take(self._share())
+            calls = lane.take()
             self._room.notify_all()
-            flight = self._seal(calls)
-            self._flights[flight.message.message_id] = flight
+            flight = self._seal(lane, calls)
+            lane.flights[flight.message.message_id] = flight
             return flight
 
-    def _share(self) -> int:
-        """Most items of the next message, so that client and worker both have work."""
-        in_flight = sum(len(flight.calls) for flight in self._flights.values())
-        share = -(-(self._waiting.items + in_flight) // MAX_IN_FLIGHT)
-        return min(MAX_MESSAGE_ITEMS, max(MIN_SHARE, share))
-
-    def _seal(self, calls: list[Call]) -> Flight:
+    def _seal(self, lane: LaneQueue, calls: list[Call]) -> Flight:
         operation = calls[0].operation
         message_id = str(uuid.uuid4())
         session = self._sessions.current()
-        left_s = max(call.deadline for call in calls) - time.monotonic()
+        left_s = max(0.0, max(call.deadline for call in calls) - time.monotonic())
         sealed = seal_request(
             session,
             operation.task_name,
             message_id,
-            time.time_ns() // 1_000_000 + max(0, int(left_s * 1_000)),
+            time.time_ns() // 1_000_000 + int(lane.lifetime_s(left_s) * 1_000),
             payload(calls),
             os.urandom(NONCE_BYTES),
         )
-        return Flight(
-            OutgoingMessage(operation, operation.lane, message_id, sealed), session, calls
-        )
+        message = OutgoingMessage(operation, operation.lane, message_id, sealed)
+        return Flight(message, session, calls, lane.first_resend_s(left_s))
 
     def _send(self, flight: Flight) -> None:
         now = time.monotonic()
@@ -241,7 +222,7 @@ class Dispatcher:
         while not self._stopped.is_set():
             # Said first, looked second: a sender who comes between is seen here or sees it.
             self._pump_rests = idle_ticks >= RESTING_TICKS
-            if self._flights or self._waiting:
+            if not self.is_idle:
                 self._pump_rests, idle_ticks = False, 0
             self._work.wait(None if self._pump_rests else TICK_S)
             self._pump_rests = False
@@ -258,21 +239,17 @@ class Dispatcher:
                 self._send(flight)
 
     def _overdue(self) -> list[Flight]:
-        now = time.monotonic()
         with self._lock:
-            for flight in list(self._flights.values()):
-                if flight.deadline <= now:  # a caller may have left without giving up, as by Ctrl-C
-                    del self._flights[flight.message.message_id]
-            return [flight for flight in self._flights.values() if flight.due_at <= now]
+            return self._lanes.overdue(time.monotonic())
 
     def _read(self) -> None:
         failures = 0
         replies: list[IncomingReply] = []
         while not self._stopped.is_set():
-            if not self._flights and not replies:
+            if not replies and not self._lanes.has_flights():
                 # A whole round trip without a reply, and none is expected: rest until one is.
                 self._expecting.clear()
-                if not self._flights and not self._stopped.is_set():
+                if not self._lanes.has_flights() and not self._stopped.is_set():
                     self._expecting.wait()
                     continue  # `close` wakes it too
             try:
@@ -289,16 +266,18 @@ class Dispatcher:
 
     def _take(self, replies: Iterable[IncomingReply]) -> None:
         for reply in replies:
-            flight = self._flights.get(reply.message_id)
-            if flight is None:
+            found = self._lanes.find(reply.message_id)
+            if found is None:
                 continue  # a second answer, or nobody waits any more
+            lane, flight = found
             try:
                 body = flight.read(reply.sealed)
             except UnreadableMessageError:
                 continue  # forged or damaged: the caller gets a timeout, never a wrong answer
             with self._lock:
-                if self._flights.pop(reply.message_id, None) is None:
+                if lane.flights.pop(reply.message_id, None) is None:
                     continue
+                lane.answered(flight, time.monotonic())
                 calls = flight.deliver(body)
             wake(calls)
         self._send_ready()

@@ -34,9 +34,16 @@ class Flight:
         sent_at: when it was last sent.
     """
 
-    __slots__ = ("_wait_s", "calls", "deadline", "due_at", "message", "order", "sent_at", "session")
+    __slots__ = ("_first_wait_s", "_wait_s", "calls", "deadline", "due_at", "message", "order",
+                 "sent_at", "session")  # fmt: skip
 
-    def __init__(self, message: OutgoingMessage, session: ClientSession, calls: list[Call]) -> None:
+    def __init__(
+        self,
+        message: OutgoingMessage,
+        session: ClientSession,
+        calls: list[Call],
+        first_resend_s: float = FIRST_RESEND_S,
+    ) -> None:
         self.message = message
         self.session = session
         self.order = calls
@@ -44,20 +51,25 @@ class Flight:
         self.deadline = max(call.deadline for call in calls)
         self.sent_at = 0.0
         self.due_at = float("inf")
-        self._wait_s = FIRST_RESEND_S
+        self._wait_s = self._first_wait_s = first_resend_s
         for call in calls:
             call.flight = self
+
+    @property
+    def patience_s(self) -> float:
+        """How long a lane may stand still before a due message counts as lost, in seconds."""
+        return self._first_wait_s / 2
 
     def mark_sent(self, now: float) -> None:
         """The broker took the message: wait longer before each further resend."""
         self.sent_at = now
         self.due_at = now + self._wait_s
-        self._wait_s = min(MAX_RESEND_S, 2 * self._wait_s)
+        self._wait_s = min(max(MAX_RESEND_S, self._first_wait_s), 2 * self._wait_s)
 
     def mark_unsent(self, now: float) -> None:
         """The broker did not take it."""
         self.due_at = now + RETRY_SEND_S
-        self._wait_s = FIRST_RESEND_S
+        self._wait_s = self._first_wait_s
 
     def read(self, sealed: str) -> list[Answer] | ServiceError:
         """The reply's answers, or the error that the whole message was answered with.

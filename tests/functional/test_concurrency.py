@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from caas_tasks.errors import RequestTimeoutError, ServiceUnavailableError
+from caas_tasks.names import Lane
 from producer_client import AsyncClient, Encrypted, task_calls, waiting
 from producer_client.calls import Call, ThreadCall
 from producer_client.testing import InMemoryService
@@ -31,7 +32,7 @@ def expected(service: InMemoryService) -> Callable[[str], Encrypted]:
 
 
 def is_idle(client: Any) -> bool:
-    return not client._dispatcher._flights and not client._dispatcher._waiting
+    return client._dispatcher.is_idle
 
 
 async def started(client: AsyncClient, count: int) -> list[asyncio.Task[Encrypted]]:
@@ -114,7 +115,7 @@ def test_cancelled_call_frees_its_place(service: InMemoryService) -> None:
         async with service.async_client(timeout_s=SAFETY_S) as client:
             with service.silence():
                 tasks = await started(client, 600)
-                while not client._dispatcher._flights:  # noqa: ASYNC110 - a thread does it
+                while not client._dispatcher._lanes[Lane.FAST].flights:  # noqa: ASYNC110 - a thread does it
                     await asyncio.sleep(0)
                 for task in tasks:
                     task.cancel()
@@ -171,7 +172,7 @@ def test_nothing_is_left_of_5000_calls_that_failed(service: InMemoryService, end
         async with service.async_client(timeout_s=SAFETY_S) as client:
             await burst(client)
             await asyncio.sleep(0)  # the loop's own hold on the last outcomes ends
-            waiting_calls = client._dispatcher._waiting
+            waiting_calls = client._dispatcher._lanes[Lane.FAST].waiting
             idle = is_idle(client) and (waiting_calls.items, waiting_calls.size_bytes) == (0, 0)
             return idle, max(0, count_calls() - before)
 
@@ -223,7 +224,7 @@ def test_task_without_room_ends_at_its_deadline(
         async with service.async_client(timeout_s=SAFETY_S) as client:
             with service.silence():
                 blockers = await started(client, 3)
-                while client._dispatcher._waiting.items < 1:  # noqa: ASYNC110 - a thread does it
+                while client._dispatcher._lanes[Lane.FAST].waiting.items < 1:  # noqa: ASYNC110 - a thread does it
                     await asyncio.sleep(0)
                 with pytest.raises(RequestTimeoutError):
                     await client.encrypt(USER_UUID, "no room", timeout_s=0.02)
@@ -232,8 +233,8 @@ def test_task_without_room_ends_at_its_deadline(
                 await asyncio.gather(*blockers, return_exceptions=True)
 
     # Only the first message may leave, so that the queue fills.
-    monkeypatch.setattr("producer_client.dispatcher.MAX_IN_FLIGHT", 1)
-    monkeypatch.setattr("producer_client.dispatcher.STALE_S", SAFETY_S)
+    monkeypatch.setattr("producer_client.lanes.MAX_IN_FLIGHT", 1)
+    monkeypatch.setattr("producer_client.lanes.STALE_S", SAFETY_S)
     asyncio.run(run())
 
 

@@ -16,6 +16,7 @@ from caas_tasks.errors import (
     ServiceUnavailableError,
     UnauthorizedError,
 )
+from caas_tasks.names import Lane
 from producer_client import Encrypted
 from producer_client.testing import InMemoryService
 
@@ -26,7 +27,7 @@ Call = Callable[..., Any]
 
 def is_idle(client: Any) -> bool:
     """Whether the client's dispatcher holds nothing."""
-    return not client._dispatcher._flights and not client._dispatcher._waiting
+    return client._dispatcher.is_idle
 
 
 def test_results_stand_in_the_order_of_the_pairs(call: Call) -> None:
@@ -149,7 +150,7 @@ def test_cancelled_work_leaves_nothing_behind(service: InMemoryService) -> None:
         async with service.async_client() as client:
             with service.silence():
                 task = asyncio.create_task(client.encrypt_many([GOOD] * 1_200))
-                while not client._dispatcher._flights:  # noqa: ASYNC110 - a thread does it
+                while not client._dispatcher._lanes[Lane.FAST].flights:  # noqa: ASYNC110 - a thread does it
                     await asyncio.sleep(0)
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):

@@ -193,5 +193,4 @@ def test_request_that_fails_leaves_no_message_behind(
     with service.silence(), pytest.raises(RequestTimeoutError):
         call("request_items", Operation.ENCRYPT, [item] * 1_201, timeout_s=0.02)
     assert len(set(given_up)) == 3
-    assert not client._dispatcher._flights
-    assert not client._dispatcher._waiting
+    assert client._dispatcher.is_idle

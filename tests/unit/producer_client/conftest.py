@@ -14,6 +14,7 @@ from caas_tasks.envelope import ServicePublicKey, seal_reply, split_request
 from caas_tasks.errors import ServiceUnavailableError
 from caas_tasks.names import Operation
 from producer_client import dispatcher as dispatcher_module
+from producer_client import lanes
 from producer_client.calls import ThreadCall
 from producer_client.dispatcher import Dispatcher
 from producer_client.testing import InMemoryService
@@ -150,13 +151,13 @@ class Rig:
 
     def fill(self) -> list[ThreadCall]:
         """As many messages in flight as may be."""
-        calls = [self.submit(f"filler {n}") for n in range(dispatcher_module.MAX_IN_FLIGHT)]
+        calls = [self.submit(f"filler {n}") for n in range(lanes.MAX_IN_FLIGHT)]
         self.transport.wait_for_sent(len(calls))
         return calls
 
     def is_empty(self) -> bool:
         """Whether the dispatcher holds nothing."""
-        return not self.dispatcher._flights and not self.dispatcher._waiting
+        return self.dispatcher.is_idle
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from caas_tasks.errors import (
 )
 from caas_tasks.names import Lane, Operation
 from producer_client import dispatcher as dispatcher_module
-from producer_client import waiting
+from producer_client import lanes, waiting
 from producer_client.flights import Flight
 
 SAFETY_S = 30.0
@@ -101,11 +101,11 @@ def test_what_gathered_is_divided(rig: Any) -> None:
 def test_few_calls_are_not_divided(rig: Any) -> None:
     """Below `MIN_SHARE` a second message would cost more than it saves."""
     rig.fill()
-    for number in range(dispatcher_module.MIN_SHARE):
+    for number in range(lanes.MIN_SHARE):
         rig.submit(f"few {number}")
     rig.transport.answer(rig.transport.sent[0])
     rig.transport.wait_for_sent(3)
-    assert len(sent_data(rig, 2)) == dispatcher_module.MIN_SHARE
+    assert len(sent_data(rig, 2)) == lanes.MIN_SHARE
 
 
 def test_keys_and_operations_do_not_mix(rig: Any) -> None:
@@ -126,7 +126,7 @@ def test_stale_messages_hold_nobody_back(rig: Any) -> None:
     rig.fill()
     rig.submit("behind")
     assert len(rig.transport.sent) == 2
-    rig.clock.forward(dispatcher_module.STALE_S)
+    rig.clock.forward(lanes.STALE_S)
     rig.transport.wait_for_sent(3)
     assert sent_data(rig, 2) == ["behind"]
 
@@ -341,7 +341,7 @@ def test_message_of_callers_that_just_left_is_dropped_at_its_deadline(rig: Any) 
     rig.clock.forward(1.0)
     rig.transport.wait_for(lambda: len(rig.transport.sent) >= 3)
     assert sent_data(rig, 2) == ["later"]
-    assert len(rig.dispatcher._flights) == 1
+    assert len(rig.dispatcher._lanes[Lane.FAST].flights) == 1
 
 
 def test_full_queue_has_no_room_for_an_asyncio_call(
