@@ -33,10 +33,6 @@ browser: $(STAMP) ## Drive the pages that people see in Chromium (a Debian packa
 	@sh tests/install_packages.sh $(BROWSER_PACKAGES)
 	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
-browser: $(STAMP) ## Drive the example shop in Chromium; installs it with apt-get when that is possible.
-	@tests/browser/install-chromium
-	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
-
 soak: $(STAMP) ## Kill, restart and cut everything for minutes; no call may be wrong, lost or late.
 	@$(BIN)/python -m pytest -m soak tests/soak $(ARGS)
 

@@ -6,6 +6,7 @@
 | identity.txt          | the age identity that opens it, which workers need                     |
 | recovery-identity.txt | a second identity that opens it, to be moved off the machine           |
 | client.env            | what a main server is given                                            |
+| flower.env            | the login of `caas flower`                                             |
 | broker/, broker.sock  | the embedded broker's folder and socket                                |
 | up.lock, init.lock    | held while `caas up` or `caas init` runs                               |
 """
@@ -83,6 +84,11 @@ class Home:
     def pending_client_env(self) -> Path:
         """`client.env` of an `init` that has not finished."""
         return self.folder / ".client.env.pending"
+
+    @property
+    def flower_env(self) -> Path:
+        """The login of `caas flower`, made at its first start."""
+        return self.folder / "flower.env"
 
     @property
     def broker_folder(self) -> Path:

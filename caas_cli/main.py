@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from caas_cli import (
     apikey_commands,
     bench_commands,
+    flower_commands,
     key_commands,
     service_key_commands,
     tenant_commands,
@@ -66,6 +67,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(bench_commands.app)
+app.add_typer(flower_commands.app)
 app.add_typer(apikey_commands.app, name="apikey")
 app.add_typer(key_commands.app, name="key")
 app.add_typer(service_key_commands.app, name="service-key")

@@ -1,8 +1,9 @@
 """`caas worker`: a Celery worker with the pool and the settings that this service wants.
 
 Solo: an operation takes microseconds, so handing it to a pool's process costs more than running it;
-one host runs several such workers instead. Events, gossip, mingle and heartbeats are off: nothing
-uses them, and each costs the broker a message. SIGTERM finishes the running task, then ends.
+one host runs several such workers instead. Gossip and mingle are off: nothing uses them, and each
+costs the broker messages. Events of tasks are off until someone asks for them, as Flower does.
+SIGTERM finishes the running task, then ends.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def default_options(log_level: str) -> list[str]:
         "--prefetch-multiplier=1",
         "--without-gossip",
         "--without-mingle",
-        "--without-heartbeat",
+        # Rare, yet there: without heartbeats Celery would not let Flower switch events on at all.
+        "--heartbeat-interval=10",
         # Two workers of one name would answer each other's control messages.
         f"--hostname=caas-{os.getpid()}-{secrets.token_hex(3)}@%h",
         f"--loglevel={log_level}",

@@ -4,7 +4,7 @@ Celery builds a request, a trace and a context for each task: a third of what a 
 worker. The solo pool runs a task within the consumer's loop, where nobody can look at it, so that
 is spent on nobody, unless someone watches. A message takes Celery's own way instead when:
 
-- events are on, as for Flower, or something is connected to a task's signals;
+- events of tasks are on, as for Flower, or something is connected to a task's signals;
 - its id was revoked, or it says when it is to run, or names no inbox;
 - it is of another lane, or the worker's pool is another.
 
@@ -67,10 +67,16 @@ class DirectWay:
         return True
 
     def _is_watched(self) -> bool:
-        events = self._consumer.event_dispatcher
         return (
             not self._is_solo
-            or bool(events and events.enabled)
+            or _sends_task_events(self._consumer.event_dispatcher)
             or bool(self._consumer.on_task_message)
             or any(signal.receivers for signal in _WATCHED)
         )
+
+
+def _sends_task_events(dispatcher: Any) -> bool:
+    """Whether somebody, such as Flower, has asked for events of tasks; heartbeats are not those."""
+    if dispatcher is None or not dispatcher.enabled:
+        return False
+    return not dispatcher.groups or "task" in dispatcher.groups

@@ -20,7 +20,8 @@ def register(app: Celery, runtime: Runtime) -> None:
 def _register(app: Celery, runtime: Runtime, operation: Operation) -> None:
     # Any arguments are taken: a malformed message is answered like any that can't be opened.
     # Not shared: a shared task would join every other app of the process, with this one's runtime.
-    @app.task(name=operation.task_name, bind=True, typing=False, shared=False)
+    # The result's size is a task's own setting: an event would carry the sealed reply's beginning.
+    @app.task(name=operation.task_name, bind=True, typing=False, shared=False, resultrepr_maxsize=0)
     def run(task: Task, *args: Any, **_unknown: Any) -> str:
         bulk.claim(task)
         sealed = args[0] if len(args) == 1 else None

@@ -27,7 +27,7 @@ class Scene:
         self.acknowledged = 0
         self.consumer: Any = SimpleNamespace(
             pool=solo.TaskPool.__new__(solo.TaskPool),
-            event_dispatcher=SimpleNamespace(enabled=False),
+            event_dispatcher=SimpleNamespace(enabled=True, groups={"worker"}),
             on_task_message=set(),
             connection_errors=(),
             app=SimpleNamespace(
@@ -119,9 +119,22 @@ def test_revoked_messages_are_left_to_celery(scene: Scene) -> None:
 
 
 def test_events_take_celerys_way(scene: Scene) -> None:
-    """Flower sees each task once events are on."""
-    scene.consumer.event_dispatcher.enabled = True
+    """Flower sees each task once it has asked for events of tasks."""
+    scene.consumer.event_dispatcher.groups.add("task")
     assert not scene.take(scene.message())
+
+
+def test_events_of_every_group_take_celerys_way(scene: Scene) -> None:
+    """Without groups a dispatcher sends all events, as with `celery worker -E`."""
+    scene.consumer.event_dispatcher.groups = set()
+    assert not scene.take(scene.message())
+
+
+@pytest.mark.parametrize("dispatcher", [None, SimpleNamespace(enabled=False, groups=set())])
+def test_no_events_at_all_leave_the_direct_way(scene: Scene, dispatcher: Any) -> None:
+    """A worker without an event dispatcher has nobody watching."""
+    scene.consumer.event_dispatcher = dispatcher
+    assert scene.take(scene.message())
 
 
 def test_signals_take_celerys_way(scene: Scene) -> None:
