@@ -1,0 +1,162 @@
+"""The chain of an audit log: each line sealed to the one before, and how that is checked.
+
+A line is a JSON object whose last field, `mac`, is HMAC-SHA256 (RFC 2104) in hex over the line
+before's MAC and this line's bytes up to that field. A line that was removed, changed or moved
+breaks the chain there; what is missing at the end shows by the line that must stand last:
+
+| event        | stands                                                                     |
+|--------------|----------------------------------------------------------------------------|
+| `start`      | first in the first file of a process                                       |
+| `continue`   | first in each further file; `after` is the MAC that it goes on from        |
+| `request`    | once a request                                                             |
+| `gap`        | after a time in which lines could not be written: how many                 |
+| `unreadable` | before the next request: how many messages could not be opened since       |
+| `rotate`     | last in a file that another one follows                                    |
+| `stop`       | last in a process's last file                                              |
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from worker.user_names import derive_key
+
+START: Final = bytes(32)
+"""What a process's first line is sealed to."""
+
+FIRST_EVENTS: Final = ("start", "continue")
+LAST_EVENTS: Final = ("rotate", "stop")
+
+MAX_LINE_BYTES: Final = 1 << 20
+"""Longer than any line that a worker writes: a thousand users take some 36 KiB."""
+
+_LINE: Final = re.compile(rb'(\{.*),"mac":"([0-9a-f]{64})"\}\n', re.DOTALL)
+
+
+def chain_key(audit_key: bytes) -> bytes:
+    """The key that a keystore's audit logs are chained with."""
+    return derive_key(audit_key, "audit-chain")
+
+
+def seal_line(key: bytes, before: bytes, fields: dict[str, Any]) -> tuple[bytes, bytes]:
+    """A line with its newline, and its MAC.
+
+    Args:
+        before: the MAC of the line before; `START` for none.
+    """
+    body = to_json(fields)[:-1]
+    mac = hmac.digest(key, before + body, "sha256")
+    return b'%b,"mac":"%b"}\n' % (body, mac.hex().encode()), mac
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found in one file.
+
+    Attributes:
+        lines: how many lines are right, from the first.
+        fault: what is wrong with the line after them; None when all are right.
+        is_closed: whether the last line says that it is the last.
+        chain: which process's log it is; None when the first line is not right.
+        number: which file of that log, from 1.
+        mac: of the last line that is right.
+    """
+
+    lines: int
+    fault: str | None
+    is_closed: bool = False
+    chain: str | None = None
+    number: int = 0
+    mac: bytes = START
+
+
+class _Reader:
+    """Checks one file's lines in order."""
+
+    def __init__(self, key: bytes, before: Verdict | None) -> None:
+        self._key = key
+        self._before = before
+        self.lines = 0
+        self.chain: str | None = None
+        self.number = 0
+        self.mac = START
+        self.event = ""
+        self._seq: int | None = None
+
+    def read(self, line: bytes) -> str | None:
+        """Why a line is wrong, or None."""
+        parts = _LINE.fullmatch(line) if len(line) <= MAX_LINE_BYTES else None
+        if parts is None:
+            return "is not a line of an audit log" if line.endswith(b"\n") else "is cut off"
+        body, mac = parts[1], bytes.fromhex(parts[2].decode())
+        fields = _object(body + b"}")
+        if fields is None:
+            return "is not a line of an audit log"
+        before = self._sealed_to(fields)
+        if before is None:
+            return "is not how a file begins: lines before it are missing"
+        if not hmac.compare_digest(hmac.digest(self._key, before + body, "sha256"), mac):
+            return "was changed, or lines before it were removed, added or moved"
+        return self._accept(fields, mac)
+
+    def _sealed_to(self, fields: dict[str, Any]) -> bytes | None:
+        if self.lines:
+            return self.mac
+        if fields.get("event") not in FIRST_EVENTS:
+            return None
+        after = fields.get("after", START.hex())
+        return bytes.fromhex(after) if re.fullmatch("[0-9a-f]{64}", str(after)) else None
+
+    def _accept(self, fields: dict[str, Any], mac: bytes) -> str | None:
+        # From here on a worker wrote the line: what is wrong is its place.
+        event, seq = fields["event"], fields["seq"]
+        if self.lines == 0:
+            self.chain, self.number = fields["chain"], fields["file"]
+            if not self._follows(fields):
+                return "does not go on from the end of the file before"
+        elif event in FIRST_EVENTS or self.event in LAST_EVENTS or seq != (self._seq or 0) + 1:
+            return "does not follow the line before"
+        self.event, self._seq, self.mac = event, seq, mac
+        self.lines += 1
+        return None
+
+    def _follows(self, fields: dict[str, Any]) -> bool:
+        before = self._before
+        if before is None or before.chain != self.chain:
+            return True
+        return bool(fields.get("after") == before.mac.hex() and self.number == before.number + 1)
+
+
+def verify(key: bytes, lines: Iterable[bytes], before: Verdict | None = None) -> Verdict:
+    """Check one file, up to its first wrong line.
+
+    Args:
+        key: see `chain_key`.
+        lines: with their newlines.
+        before: of the file that came before; when it is of the same process this one must go on
+            from it.
+    """
+    reader = _Reader(key, before)
+    for line in lines:
+        fault = reader.read(line)
+        if fault is not None:
+            return Verdict(reader.lines, fault, False, reader.chain, reader.number, reader.mac)
+    if not reader.lines:
+        return Verdict(0, "is missing: the file is empty")
+    is_closed = reader.event in LAST_EVENTS
+    return Verdict(reader.lines, None, is_closed, reader.chain, reader.number, reader.mac)
+
+
+def _object(text: bytes) -> dict[str, Any] | None:
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        return None
+    return fields if isinstance(fields, dict) else None
