@@ -11,7 +11,13 @@ import sys
 from typing import Any, Final, NoReturn
 
 from celery import Celery
-from celery.signals import celeryd_init, setup_logging, worker_process_init
+from celery.signals import (
+    celeryd_init,
+    setup_logging,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutdown,
+)
 
 from caas_tasks.celery_app import create_app
 from caas_tasks.errors import ConfigurationError
@@ -60,8 +66,13 @@ def _connect_signals(settings: WorkerSettings) -> None:
             is_debug = logging.getLogger().isEnabledFor(logging.DEBUG)
             logging.getLogger(name).setLevel(logging.DEBUG if is_debug else logging.WARNING)
 
+    def stop(**_kwargs: Any) -> None:
+        RUNTIME.stop()
+
     celeryd_init.connect(open_keystore, weak=False)
     worker_process_init.connect(open_keystore, weak=False)
+    worker_shutdown.connect(stop, weak=False)
+    worker_process_shutdown.connect(stop, weak=False)
     setup_logging.connect(configure_logging, weak=False)
 
 

@@ -19,8 +19,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from caas_tasks.errors import ServiceUnavailableError
+from caas_tasks.redis_connection import connect
+from caas_tasks.redis_url import BrokerUrl
 from worker.guess_windows import Budget, Limit
 
 KEY_PREFIX: Final = "caas:guess:"
@@ -29,6 +33,9 @@ GRACE_S: Final = 60
 
 MAX_SEEN: Final = 16_384
 """Counters that a worker remembers, to make up for a loss; the least recently used go first."""
+
+REDIS_TIMEOUT_S: Final = 0.5
+"""How long a request waits for the common count before its guesses are refused."""
 
 RETRY_S: Final = 1.0
 """How long Redis is left alone after it failed; refused guesses are told to wait as long."""
@@ -182,6 +189,19 @@ class GuessCounters:
         self._seen.move_to_end(key)
         if len(self._seen) > MAX_SEEN:
             self._seen.popitem(last=False)
+
+
+def open_client(broker: BrokerUrl) -> redis.Redis:
+    """A client for the counters; connects when first used."""
+    return connect(
+        broker,
+        socket_timeout=REDIS_TIMEOUT_S,
+        socket_connect_timeout=REDIS_TIMEOUT_S,
+        # Once more, at once: an idle connection may have been cut. A step that is taken twice takes
+        # guesses away, and gives none.
+        retry=Retry(NoBackoff(), 1),
+        client_name="caas-counters",
+    )
 
 
 def keys_of(name: str, budget: Budget, now_s: float) -> list[str]:

@@ -12,6 +12,9 @@ from typing import Final
 MINUTE_S: Final = 60
 DAY_S: Final = 86_400
 
+MAX_GUESSES: Final = 10**9
+"""The highest limit that can be set."""
+
 ALLOWANCE_SHARE: Final = 12
 """One part in so many of a limit is what a worker gives without asking Redis."""
 

@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable, Sequence
 
 from caas_tasks.errors import RateLimitedError
-from caas_tasks.messages import Item, RefusedItem
+from caas_tasks.items import Item
+from caas_tasks.messages import RefusedItem
 from worker.key_uses import KeyUses
 from worker.keystore.document import ApiKey
 

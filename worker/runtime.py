@@ -7,6 +7,8 @@ import time
 from typing import Final
 
 from caas_tasks.errors import ConfigurationError
+from worker import guards
+from worker.guards import Guards
 from worker.keyring_source import KeyringSource
 from worker.service import Service
 from worker.settings import WorkerSettings
@@ -17,15 +19,39 @@ class Runtime:
 
     def __init__(self) -> None:
         self._service: Service | None = None
+        self._guards: Guards | None = None
+        self._pid = 0
 
     def start(self, settings: WorkerSettings) -> None:
         """Open the keystore and make the service.
 
         Raises:
             KeystoreError: the keystore or the identity can't be read.
+            ConfigurationError: see `worker.guards.build`.
         """
+        if self._pid == os.getpid():
+            return  # Celery's solo pool tells twice that a process begins
         source = KeyringSource(settings.keystore, settings.identity, time.monotonic)
-        self._service = Service(source.current, _now_ms, os.urandom, reread=source.reread)
+        self._guards = guards.build(settings, source.current().audit_key, _now_ms)
+        audit = self._guards.audit
+        self._service = Service(
+            source.current,
+            _now_ms,
+            os.urandom,
+            reread=source.reread,
+            # The audit log first: what it keeps back the others count as refused.
+            observers=[] if audit is None else [audit],
+            user_names=self._guards.user_names,
+            limits=self._guards.limits,
+            key_guard=self._guards.key_guard,
+        )
+        self._pid = os.getpid()
+
+    def stop(self) -> None:
+        """Close what `start` opened in this process; what a parent opened stays the parent's."""
+        if self._guards is not None and self._pid == os.getpid():
+            self._guards.close()
+            self._guards = None
 
     @property
     def service(self) -> Service:

@@ -1,8 +1,8 @@
 """From a sealed request to a sealed reply: the straight line that every task runs.
 
-Order (docs/spec.md, section 7): sizes, opening, schema, API key, expiry, scope, guess limit,
-operation. Nothing leaves this module but sealed text: every exception ends here. Observers are told
-of each request before its reply leaves, and can keep it from leaving.
+Order (docs/spec.md, section 7): sizes, opening, schema, API key, expiry, scope, the key's own
+limit, guess limit, operation. Nothing leaves this module but sealed text: every exception ends
+here. Observers are told of each request before its reply leaves, and can keep it from leaving.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from caas_tasks.messages import error_body, parse_request
 from caas_tasks.names import Field, Operation
 from worker import incident, policy
 from worker.batch import Batch, GuessLimits
+from worker.key_guard import KeyGuard
 from worker.keyring import Keyring
 from worker.observation import Observation
 from worker.operations.means import Means, PasswordMemory
@@ -44,6 +45,7 @@ class Service:
         observers: told of each request, in this order, before its reply leaves.
         user_names: names the users of outcomes; None leaves them out.
         limits: the guess limit; None for no limit.
+        key_guard: the API keys' own limits; None for none.
         password_memory: bounds what password hashes use together; None for no bound.
         stopwatch: seconds that never go back; only asked when there are observers.
     """
@@ -58,6 +60,7 @@ class Service:
         observers: Sequence[Observer] = (),
         user_names: UserNames | None = None,
         limits: GuessLimits | None = None,
+        key_guard: KeyGuard | None = None,
         password_memory: PasswordMemory | None = None,
         stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -69,6 +72,7 @@ class Service:
         self._observers = tuple(observers)
         self._user_names = user_names
         self._limits = limits
+        self._key_guard = key_guard
         self._stopwatch = stopwatch
 
     def answer(self, operation: Operation, message_id: str, sealed: object) -> str:
@@ -130,6 +134,8 @@ class Service:
                 seen.accepted(keyring, record, items)
             policy.check_expiry(request.expiry_ms, now_ms)
             policy.check_scope(record, operation)
+            guard = self._key_guard
+            admitted = items if guard is None else guard.admit(record, items, now_ms)
             batch = Batch(
                 operation,
                 keyring,
@@ -138,7 +144,7 @@ class Service:
                 self._limits,
                 reread=self._reread,
             )
-            return {Field.ITEMS: batch.answers(items)}
+            return {Field.ITEMS: batch.answers(admitted)}
         except ServiceError as error:
             return error_body(error)
         except Exception as error:  # noqa: BLE001 - Celery would publish what it holds

@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 
+from caas_tasks.errors import ConfigurationError
+from caas_tasks.redis_url import BrokerUrl
 from caas_tasks.settings import BrokerSettings
+from worker.guess_windows import MAX_GUESSES
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class WorkerSettings(BrokerSettings):
-    """Where the keystore is and how the worker logs."""
+    """Where the keystore is, what is limited and kept account of, and how the worker logs."""
 
     keystore: Path = Field(
         default=Path(".caas/keystore.age"), description="The keystore, an age file."
@@ -22,4 +25,46 @@ class WorkerSettings(BrokerSettings):
         default=Path(".caas/identity.txt"),
         description="The age identity that opens the keystore.",
     )
+    guess_limits: bool = Field(
+        default=True, description="Whether guesses about one user are limited."
+    )
+    guesses_per_minute: int = Field(
+        default=60, ge=1, le=MAX_GUESSES, description="Guesses about one user in a minute."
+    )
+    guesses_per_day: int = Field(
+        default=1_000, ge=1, le=MAX_GUESSES, description="Guesses about one user in a day."
+    )
+    counter_url: SecretStr | None = Field(
+        default=None, description="Redis for the counts of guesses; the first broker if not set."
+    )
+    audit_dir: Path | None = Field(
+        default=None, description="Folder of the audit log; none is written without it."
+    )
+    audit_required: bool = Field(
+        default=True, description="Whether a request whose audit line can't be written is refused."
+    )
+    audit_max_bytes: int = Field(
+        default=64 << 20, ge=1 << 16, description="About how large a file of the audit log gets."
+    )
     log_level: LogLevel = Field(default="INFO", description="Least severe level that is logged.")
+
+    @field_validator("audit_dir", "counter_url", mode="before")
+    @classmethod
+    def _read_blank_as_unset(cls, value: object) -> object:
+        # What a compose file or an `.env` leaves empty is not the current folder.
+        return None if value == "" else value
+
+    def counter_broker(self) -> BrokerUrl:
+        """Where the workers' common counts are.
+
+        Raises:
+            ConfigurationError: the address is wrong.
+        """
+        if self.counter_url is None:
+            return self.brokers()[0]
+        problem = ""
+        try:
+            return self.read(self.counter_url.get_secret_value())[0]
+        except ConfigurationError as error:
+            problem = str(error).replace("CAAS_BROKER_URL", "CAAS_COUNTER_URL")
+        raise ConfigurationError(problem)

@@ -146,6 +146,8 @@ class Stack:
             "CAAS_IDENTITY": str(self.keystore.identity_path),
             "CAAS_API_KEY": self.keystore.api_key,
             "CAAS_SERVER_KEY": self.keystore.server_key,
+            # Load is put on one user here; tests of the limit switch it on.
+            "CAAS_GUESS_LIMITS": "off",
         }
 
     def start_worker(

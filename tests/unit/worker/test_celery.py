@@ -22,7 +22,10 @@ from worker.keystore import file
 from worker.keystore.document import Keystore
 from worker.runtime import Runtime
 
-SIGNALS = ("celeryd_init", "worker_process_init", "setup_logging")
+SIGNALS = (
+    *("celeryd_init", "worker_process_init", "setup_logging"),
+    *("worker_shutdown", "worker_process_shutdown"),
+)
 CHATTY = ("celery.worker.strategy", "celery.app.trace")
 
 
