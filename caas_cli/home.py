@@ -7,6 +7,7 @@
 | recovery-identity.txt | a second identity that opens it, to be moved off the machine           |
 | client.env            | what a main server is given                                            |
 | flower.env            | the login of `caas flower`                                             |
+| audit/                | the audit log of the workers that `caas up` runs                       |
 | broker/, broker.sock  | the embedded broker's folder and socket                                |
 | up.lock, init.lock    | held while `caas up` or `caas init` runs                               |
 """
@@ -89,6 +90,11 @@ class Home:
     def flower_env(self) -> Path:
         """The login of `caas flower`, made at its first start."""
         return self.folder / "flower.env"
+
+    @property
+    def audit_folder(self) -> Path:
+        """The audit log that `caas up` has its workers write."""
+        return self.folder / "audit"
 
     @property
     def broker_folder(self) -> Path:

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from caas_cli import (
     apikey_commands,
+    audit_commands,
     bench_commands,
     flower_commands,
     key_commands,
@@ -69,6 +70,7 @@ app = typer.Typer(
 app.add_typer(bench_commands.app)
 app.add_typer(flower_commands.app)
 app.add_typer(apikey_commands.app, name="apikey")
+app.add_typer(audit_commands.app, name="audit")
 app.add_typer(key_commands.app, name="key")
 app.add_typer(service_key_commands.app, name="service-key")
 app.add_typer(tenant_commands.app, name="tenant")

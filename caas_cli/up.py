@@ -30,6 +30,9 @@ EXAMPLE_UUID: Final = "4dbcbcfe-4800-40a8-badf-c26b73af230c"
 EXAMPLE_DATA: Final = "example sensitive data"
 
 
+AUDIT_DIR: Final = "CAAS_AUDIT_DIR"
+
+
 @dataclass(frozen=True, slots=True)
 class UpOptions:
     """What the operator asked for.
@@ -152,6 +155,7 @@ def _environment(running: Running) -> dict[str, str]:
         client_env.BROKER_URL: running.broker_url,
         client_env.SERVER_KEY: running.server_key,
     }
+    environment.setdefault(AUDIT_DIR, str(running.home.audit_folder))
     # Callers send theirs with each request; neither worker nor gateway has any use for one.
     environment.pop(client_env.API_KEY, None)
     # HTTPS is for a gateway that leaves the machine; `up` looks after its own over plain HTTP.

@@ -48,7 +48,7 @@ class Guards:
 
 
 def build(settings: WorkerSettings, audit_key: bytes | None, now_ms: Callable[[], int]) -> Guards:
-    """The guards of one process; connects when first needed.
+    """The guards of one process. Nothing is connected to before it is needed.
 
     Args:
         audit_key: of the keystore.
@@ -64,13 +64,12 @@ def build(settings: WorkerSettings, audit_key: bytes | None, now_ms: Callable[[]
             "The keystore has no audit key, which guess limits and the audit log need. Every "
             "command that changes the keystore adds one: run `caas key reencrypt-keystore`."
         )
-    client = open_client(settings.counter_broker())
-    uses = KeyUses(client)
+    uses = KeyUses(open_client(settings.brokers()[0]))
     names = None if audit_key is None else UserNames(audit_key)
     limits = None
     if settings.guess_limits and names is not None:
         budget = Budget.of(settings.guesses_per_minute, settings.guesses_per_day)
-        counters = GuessCounters(client, time.monotonic)
+        counters = GuessCounters(open_client(settings.counter_broker()), time.monotonic)
         limits = LocalFirstLimits(budget, counters, names, lambda: now_ms() / 1_000)
     elif not settings.guess_limits:
         logger.warning("CAAS_GUESS_LIMITS is off: nothing limits guesses about a user")

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import redis
 
-USED_KEY: Final = "caas:apikey:used"
+from caas_tasks.names import API_KEYS_USED
+
 INTERVAL_S: Final = 60
 """How old a key's note may be before it is written again, in seconds."""
 
@@ -87,24 +88,10 @@ class KeyUses:
         if not due:
             return True
         try:
-            self._redis.hset(USED_KEY, mapping=due)
+            self._redis.hset(API_KEYS_USED, mapping=due)
         except Exception as error:  # noqa: BLE001 - the thread must outlive a broker's restart
             logger.warning("last uses of API keys not written: %s", type(error).__name__)
             with self._lock:
                 self._due = {**due, **self._due}
             return False
         return True
-
-
-def read(client: redis.Redis) -> dict[str, int]:
-    """When each API key was last used, in Unix seconds, by its id.
-
-    Raises:
-        redis.RedisError: Redis can't be reached.
-    """
-    found: Any = client.hgetall(USED_KEY)
-    return {
-        key_id.decode("ascii", errors="replace"): int(seconds)
-        for key_id, seconds in found.items()
-        if seconds.isdigit()
-    }
