@@ -28,7 +28,7 @@ class ExitCode(IntEnum):
 
 MEANINGS: Final[dict[ExitCode, str]] = {
     ExitCode.OK: "done, or the answer is yes",
-    ExitCode.NEGATIVE: "the answer is no: not valid, or the doctor found something",
+    ExitCode.NEGATIVE: "the answer is no: not valid, the doctor found something, or rows failed",
     ExitCode.USAGE: "a wrong option, argument or input",
     ExitCode.UNAVAILABLE: "the broker, a port, the home folder or a key version is not available",
     ExitCode.INTERNAL: "an internal error",

@@ -16,6 +16,7 @@ from caas_cli import (
     apikey_commands,
     audit_commands,
     bench_commands,
+    bulk_commands,
     flower_commands,
     key_commands,
     service_key_commands,
@@ -71,6 +72,7 @@ app.add_typer(bench_commands.app)
 app.add_typer(flower_commands.app)
 app.add_typer(apikey_commands.app, name="apikey")
 app.add_typer(audit_commands.app, name="audit")
+app.add_typer(bulk_commands.app, name="bulk")
 app.add_typer(key_commands.app, name="key")
 app.add_typer(service_key_commands.app, name="service-key")
 app.add_typer(tenant_commands.app, name="tenant")
