@@ -55,7 +55,7 @@ def fill(engine: sa.Engine, count: int = 1_200, table: str = "users") -> None:
             )
         )
         connection.execute(
-            sa.text(f"INSERT INTO {table} (id, uuid, password) VALUES (:i, :u, :p)"),  # noqa: S608
+            sa.text(f"INSERT INTO {table} (id, uuid, password) VALUES (:i, :u, :p)"),
             [{"i": n * 3, "u": USERS[n], "p": DIGEST} for n in range(count)],
         )
 
