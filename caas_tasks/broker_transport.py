@@ -29,10 +29,12 @@ import redis
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
 from kombu.utils.json import dumps
+from pydantic_core import to_json
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import SentinelManagedConnection
 
+from caas_tasks.names import Lane
 from caas_tasks.pipelining import PipelinedConnection
 from caas_tasks.redis_connection import (
     LocalSentinelConnection,
@@ -42,6 +44,7 @@ from caas_tasks.redis_connection import (
 )
 from caas_tasks.redis_url import KOMBU_SCHEME, KOMBU_SENTINEL_SCHEME, Address
 
+_LANES: Final = frozenset(lane.value for lane in Lane)
 NO_RETRY: Final = Retry(NoBackoff(), 0)
 logger = logging.getLogger(__name__)
 
@@ -105,7 +108,9 @@ class Channel(kombu_redis.Channel):
         if self._pipeline is None:
             self._pipeline = PipelinedConnection(self.pool.get_connection)
         key = self.global_keyprefix + self._q_for_pri(queue, 0)
-        self._pipeline.send(("LPUSH", key, dumps(message)))
+        # Task messages hold plain JSON values; those of Celery's remote control may hold others.
+        text = to_json(message) if queue in _LANES else dumps(message)
+        self._pipeline.send(("LPUSH", key, text))
 
     def close(self) -> None:
         """Close the channel, once all that it sent has arrived."""

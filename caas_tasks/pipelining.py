@@ -1,10 +1,11 @@
 """Redis commands on one connection, each sent without waiting for the answer to the last.
 
 Waiting costs a lone call two changes of process, on its critical path, for an answer that is almost
-always "done". Here the answers are read before the next commands leave. What the server refuses is
-raised then, and from there on each command is confirmed until one is accepted: a broker that takes
-nothing is noticed at the second command. What is lost with a connection is lost: use it where the
-sender sends again.
+always "done". Here the answers are read once the next commands have left, when they lie ready and
+nobody waits. What the server refuses is raised then, and from there on each command is confirmed
+until one is accepted: a broker that takes nothing is noticed at the second command. What is lost
+with a connection is lost, and what was refused or cut may be sent twice: use it where the sender
+sends again and a second time does no harm.
 """
 
 from __future__ import annotations
@@ -42,19 +43,21 @@ class PipelinedConnection:
 
         Raises:
             redis.ConnectionError, redis.TimeoutError: they could not be sent.
-            redis.ResponseError: the server refused earlier commands, and these were not sent; or
+            redis.ResponseError: the server refused earlier commands, and may refuse these; or
                 these, when they were confirmed.
         """
         with self._lock:
-            connection = self._ready()
-            packed = b"".join(part for each in commands for part in connection.pack_command(*each))
+            if self._connection is not None and not self._is_stale():
+                try:
+                    self._exchange(commands)
+                except (redis.ConnectionError, redis.TimeoutError):
+                    self._forget()  # it may have been gone before: once more, on a new one
+                else:
+                    return
+            self._forget()
+            self._connection = self._acquire()
             try:
-                # In one write; no health check, whose answer would come among the others.
-                connection.send_packed_command([packed], check_health=False)
-                self._unanswered = len(commands)
-                self._sent_at = time.monotonic()
-                if self._confirms:
-                    self._read_answers(connection)
+                self._exchange(commands)
             except (redis.ConnectionError, redis.TimeoutError):
                 self._forget()
                 raise
@@ -64,42 +67,49 @@ class PipelinedConnection:
         with self._lock:
             try:
                 if self._connection is not None:
-                    self._read_answers(self._connection)
+                    self._read_answers(self._unanswered)
             except redis.RedisError:
                 pass
             self._forget()
 
-    def _ready(self) -> Any:
-        """A connection on which nothing is outstanding."""
-        if self._connection is not None:
-            try:
-                self._read_answers(self._connection)
-                if not self._is_stale():
-                    return self._connection
-            except (redis.ConnectionError, redis.TimeoutError):
-                pass
-            self._forget()
-        self._connection = self._acquire()
-        return self._connection
+    def _exchange(self, commands: tuple[Command, ...]) -> None:
+        """Send commands, and read the answers to those before."""
+        connection = self._connection
+        packed = b"".join(part for each in commands for part in connection.pack_command(*each))
+        # In one write; no health check, whose answer would come among the others.
+        connection.send_packed_command([packed], check_health=False)
+        self._sent_at = time.monotonic()
+        earlier, self._unanswered = self._unanswered, self._unanswered + len(commands)
+        refusal = self._read_answers(earlier)
+        if self._confirms:  # then only these commands' own answers count
+            refusal = self._read_answers(len(commands))
+        if refusal is not None:
+            self._confirms = True
+            raise refusal
 
     def _is_stale(self) -> bool:
-        rested_s = time.monotonic() - self._sent_at
-        # Nothing is outstanding: what can be read is the end of the connection.
-        return rested_s > CHECK_AFTER_S and bool(self._connection.can_read(0))
+        if time.monotonic() - self._sent_at <= CHECK_AFTER_S:
+            return False
+        try:
+            if self._read_answers(self._unanswered) is not None:
+                self._confirms = True
+            # Nothing is outstanding now: what can be read is the end of the connection.
+            return bool(self._connection.can_read(0))
+        except (redis.ConnectionError, redis.TimeoutError):
+            return True
 
-    def _read_answers(self, connection: Any) -> None:
+    def _read_answers(self, count: int) -> redis.ResponseError | None:
+        """The next answers; the last refusal among them."""
         refusal: redis.ResponseError | None = None
-        while self._unanswered:
+        for _ in range(count):
             self._unanswered -= 1
             try:
-                connection.read_response()
+                self._connection.read_response()
             except redis.ResponseError as error:
                 refusal = error
             else:
                 self._confirms = False
-        if refusal is not None:
-            self._confirms = True
-            raise refusal
+        return refusal
 
     def _forget(self) -> None:
         connection, self._connection = self._connection, None

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from pydantic_core import to_json
+
 OPAQUE: Final = "<sealed>"
 CONTENT_TYPE: Final = "application/json"
 CONTENT_ENCODING: Final = "utf-8"
@@ -20,7 +22,7 @@ _BODY_END: Final = "], {}, " + json.dumps(_EMBED) + "]"
 
 def task_body(sealed: str) -> str:
     """The message body: one positional argument, no keyword arguments, no callbacks."""
-    return "[[" + json.dumps(sealed) + _BODY_END
+    return "[[" + to_json(sealed).decode() + _BODY_END
 
 
 def task_headers(task_name: str, message_id: str) -> dict[str, Any]:

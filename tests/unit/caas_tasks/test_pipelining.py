@@ -51,10 +51,12 @@ class Broker:
 
     def __init__(self) -> None:
         self.connections: list[FakeConnection] = []
+        self.next_error: Exception | None = None
         self.now_s = 100.0
 
     def acquire(self) -> FakeConnection:
         self.connections.append(FakeConnection())
+        self.connections[-1].send_error = self.next_error
         return self.connections[-1]
 
 
@@ -79,7 +81,7 @@ def test_commands_leave_in_one_write(broker: Broker, pipeline: PipelinedConnecti
 def test_answers_are_read_with_the_next_commands(
     broker: Broker, pipeline: PipelinedConnection
 ) -> None:
-    """Nothing is read for the first commands until the second leave."""
+    """Nothing is read for the first commands until the second have left."""
     pipeline.send(("A",), ("B",))
     connection = broker.connections[0]
     connection.answers = [1, 1, "the third's"]
@@ -90,12 +92,20 @@ def test_answers_are_read_with_the_next_commands(
 def test_a_refusal_is_raised_at_the_next_commands(
     broker: Broker, pipeline: PipelinedConnection
 ) -> None:
-    """What the server refused is raised to the next sender, whose commands are not sent."""
+    """What the server refused is raised to the next sender."""
     pipeline.send(("A",))
     broker.connections[0].answers = [REFUSAL]
     with pytest.raises(redis.ResponseError):
         pipeline.send(("B",))
-    assert broker.connections[0].sent == [b"A\n"]
+
+
+def test_answers_are_read_off_the_way(broker: Broker, pipeline: PipelinedConnection) -> None:
+    """Commands leave before the answers to those before are looked at."""
+    pipeline.send(("A",))
+    broker.connections[0].answers = [REFUSAL]
+    with pytest.raises(redis.ResponseError):
+        pipeline.send(("B",))
+    assert broker.connections[0].sent == [b"A\n", b"B\n"]
 
 
 def test_all_answers_are_read_whatever_one_says(
@@ -116,12 +126,24 @@ def test_after_a_refusal_each_command_is_confirmed(
     """A broker that goes on refusing is noticed by the sender of each command itself."""
     pipeline.send(("A",))
     connection = broker.connections[0]
-    connection.answers = [REFUSAL, REFUSAL]
+    connection.answers = [REFUSAL, REFUSAL, REFUSAL, "waits"]
     with pytest.raises(redis.ResponseError):
         pipeline.send(("B",))
     with pytest.raises(redis.ResponseError):
         pipeline.send(("C",))
-    assert connection.sent == [b"A\n", b"C\n"]
+    assert connection.answers == ["waits"]
+
+
+def test_a_refusal_that_was_read_while_resting_counts(
+    broker: Broker, pipeline: PipelinedConnection
+) -> None:
+    """The commands after a rest are confirmed when those before it were refused."""
+    pipeline.send(("A",))
+    broker.connections[0].answers = [REFUSAL, REFUSAL]
+    broker.now_s += CHECK_AFTER_S + 0.1
+    with pytest.raises(redis.ResponseError):
+        pipeline.send(("B",))
+    assert broker.connections[0].answers == []
 
 
 def test_an_accepted_command_ends_the_confirming(
@@ -130,7 +152,7 @@ def test_an_accepted_command_ends_the_confirming(
     """Once the broker takes commands again, answers wait again."""
     pipeline.send(("A",))
     connection = broker.connections[0]
-    connection.answers = [REFUSAL, 1, "waits"]
+    connection.answers = [REFUSAL, 1, 1, "waits"]
     with pytest.raises(redis.ResponseError):
         pipeline.send(("B",))
     pipeline.send(("C",))
@@ -139,11 +161,11 @@ def test_an_accepted_command_ends_the_confirming(
 
 
 def test_a_lost_connection_is_replaced(broker: Broker, pipeline: PipelinedConnection) -> None:
-    """Commands go out on a new connection when the old one ends under its answers."""
+    """Commands go out again on a new connection when the old one ends under its answers."""
     pipeline.send(("A",))
     broker.connections[0].answers = [LOST]
     pipeline.send(("B",))
-    assert [connection.sent for connection in broker.connections] == [[b"A\n"], [b"B\n"]]
+    assert [connection.sent for connection in broker.connections] == [[b"A\n", b"B\n"], [b"B\n"]]
     assert not broker.connections[0].is_open
 
 
@@ -165,13 +187,23 @@ def test_a_busy_connection_is_not_looked_at(broker: Broker, pipeline: PipelinedC
 
 
 def test_failing_to_send_is_raised(broker: Broker, pipeline: PipelinedConnection) -> None:
-    """What did not leave is the sender's to know, and the connection is dropped."""
+    """What does not leave on a new connection either is the sender's to know."""
     pipeline.send(("A",))
-    broker.connections[0].send_error = LOST
+    broker.connections[0].send_error = broker.next_error = LOST
     with pytest.raises(redis.ConnectionError):
         pipeline.send(("B",))
+
+
+def test_after_a_failure_another_connection_is_tried(
+    broker: Broker, pipeline: PipelinedConnection
+) -> None:
+    """The failed one is dropped for good."""
+    pipeline.send(("A",))
+    broker.connections[0].send_error = LOST
+    pipeline.send(("B",))
     pipeline.send(("C",))
-    assert broker.connections[1].sent == [b"C\n"]
+    assert broker.connections[1].sent == [b"B\n", b"C\n"]
+    assert not broker.connections[0].is_open
 
 
 def test_closing_reads_what_is_outstanding(broker: Broker, pipeline: PipelinedConnection) -> None:
