@@ -21,8 +21,6 @@ from benchmarks.stage import Stage
 
 PROFILER: Final = "profiler"
 SAMPLES_PER_S: Final = 500
-import os
-GIL=("--gil",) if os.environ.get("GIL") else ()
 TOP: Final = 24
 LOADS: Final[dict[str, dict[str, Any]]] = {
     "one caller, threads": {"what": "latency"},
@@ -37,7 +35,7 @@ def record(pid: int, seconds: float, path: Path) -> subprocess.Popen[bytes]:
     """Start sampling a process."""
     program = environments.VENVS / PROFILER / "bin" / "py-spy"
     options = ("--format", "raw", "--rate", str(SAMPLES_PER_S), "--duration", f"{seconds:.0f}")
-    command = [str(program), "record", *options, *GIL, "--pid", str(pid)]
+    command = [str(program), "record", *options, "--gil", "--pid", str(pid)]
     return subprocess.Popen(
         [*command, "--output", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -87,18 +85,22 @@ def main() -> None:
     environments.make([PROFILER], print)
     FOLDER.mkdir(exist_ok=True)
     contender = BY_NAME[options.contender]
-    with tempfile.TemporaryDirectory(prefix="caas-bench-") as folder, Stage(Path(folder), "unix") as s:
-        with s.serve(contender) as served, served.callers() as callers:
-            for load in options.load or LOADS:
-                callers.ask({**LOADS[load], "seconds": options.seconds + 1})
-                sides = {"client": callers.pid, "worker": served.pids[0]}
-                paths = {side: FOLDER / f"{side}-{load.replace(' ', '-')}.txt" for side in sides}
-                under_way = [record(pid, options.seconds, paths[side]) for side, pid in sides.items()]
-                for process in under_way:
-                    process.wait()
-                print(f"\n## {load}: {callers.answer()}")
-                for side, path in paths.items():
-                    print(f"\n### {side}\n\n{table(path)}")
+    with (
+        tempfile.TemporaryDirectory(prefix="caas-bench-") as folder,
+        Stage(Path(folder), "unix") as stage,
+        stage.serve(contender) as served,
+        served.callers() as callers,
+    ):
+        for load in options.load or LOADS:
+            callers.ask({**LOADS[load], "seconds": options.seconds + 1})
+            sides = {"client": callers.pid, "worker": served.pids[0]}
+            paths = {side: FOLDER / f"{side}-{load.replace(' ', '-')}.txt" for side in sides}
+            under_way = [record(pid, options.seconds, paths[side]) for side, pid in sides.items()]
+            for process in under_way:
+                process.wait()
+            print(f"\n## {load}: {callers.answer()}")
+            for side, path in paths.items():
+                print(f"\n### {side}\n\n{table(path)}")
 
 
 if __name__ == "__main__":

@@ -33,15 +33,15 @@ class Operation(StrEnum):
     @property
     def lane(self) -> Lane:
         """The queue that its requests wait in, unless they are a bulk job's."""
-        if self in {Operation.HASH_PASSWORD, Operation.VERIFY_PASSWORD}:
-            return Lane.PASSWORD
-        return Lane.FAST
+        return Lane.PASSWORD if self in _PASSWORD_OPERATIONS else Lane.FAST
 
     @property
     def task_name(self) -> str:
         """The Celery task's name, which the envelope binds each message to."""
         return TASK_PREFIX + self.value
 
+
+_PASSWORD_OPERATIONS: Final = frozenset({Operation.HASH_PASSWORD, Operation.VERIFY_PASSWORD})
 
 SCOPES: Final = tuple(operation.value for operation in Operation)
 

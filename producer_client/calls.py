@@ -29,10 +29,14 @@ class Call:
         size_bytes: the sum of their lengths, commas included.
         deadline: monotonic seconds.
         outcome: the answers in order, or the error that the whole call failed with; None before.
-        flight: the message it went out in, or None while it is queued.
+        flight: the message it is in; None while it is queued, and again once it is answered.
+        loop: the loop that its waiter runs on, or None for a thread.
     """
 
-    __slots__ = ("api_key", "deadline", "encoded", "flight", "operation", "outcome", "size_bytes")
+    __slots__ = (
+        *("api_key", "deadline", "encoded", "flight", "loop", "operation", "outcome"),
+        "size_bytes",
+    )
 
     def __init__(
         self, operation: Operation, api_key: str, items: Sequence[WireItem], deadline: float
@@ -50,15 +54,11 @@ class Call:
         self.deadline = deadline
         self.outcome: list[Answer] | ServiceError | None = None
         self.flight: Flight | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     def wake(self) -> None:
         """Called once when `outcome` is set: from any thread, or on `loop` where there is one."""
         raise TypeError("a Call is used through its subclasses")
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop | None:
-        """The loop that its waiter runs on, or None for a thread."""
-        return None
 
     def result(self) -> list[Answer]:
         """The answers.
@@ -96,19 +96,16 @@ class ThreadCall(Call):
 class TaskCall(Call):
     """A call that an asyncio task waits for."""
 
-    __slots__ = ("_future", "_loop")
+    __slots__ = ("_future",)
+
+    loop: asyncio.AbstractEventLoop
 
     def __init__(
         self, operation: Operation, api_key: str, items: Sequence[WireItem], deadline: float
     ) -> None:
         super().__init__(operation, api_key, items, deadline)
-        self._loop = asyncio.get_running_loop()
-        self._future: asyncio.Future[None] = self._loop.create_future()
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that its waiter runs on."""
-        return self._loop
+        self.loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[None] = self.loop.create_future()
 
     def wake(self) -> None:
         """Let the waiting task go on; called on its loop."""
@@ -117,7 +114,7 @@ class TaskCall(Call):
 
     async def wait(self, timeout_s: float) -> bool:
         """Whether the outcome came within `timeout_s`."""
-        timer = self._loop.call_later(max(0.0, timeout_s), self.wake)
+        timer = self.loop.call_later(max(0.0, timeout_s), self.wake)
         try:
             await self._future
         finally:

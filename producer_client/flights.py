@@ -90,12 +90,16 @@ class Flight:
         if isinstance(answers, list) and len(answers) != total:
             answers = InternalError("The worker's answer is not of the expected form.")
         start = 0
+        answered = []
         for call in self.order:
             end = start + len(call.encoded)
             if call in self.calls:
                 call.outcome = answers if isinstance(answers, ServiceError) else answers[start:end]
+                # Else call and flight hold each other, and only the garbage collector frees them.
+                call.flight = None
+                answered.append(call)
             start = end
-        return [call for call in self.order if call in self.calls]
+        return answered
 
 
 def read_answers(payload: bytes) -> list[Answer] | ServiceError:

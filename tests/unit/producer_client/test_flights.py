@@ -161,3 +161,11 @@ def test_answer_in_an_items_place_is_kept() -> None:
     """An answer is handed on as it is."""
     answer = {"encrypted_data": "ab"}
     assert read_item(answer) is answer
+
+
+def test_answered_calls_are_freed_at_once(world: Any) -> None:
+    """No call and its message hold each other: all would wait for the garbage collector."""
+    call = make_call()
+    flight = make_flight(world, [call])
+    flight.deliver([{"v": 1}])
+    assert call.flight is None
