@@ -17,6 +17,7 @@ from caas_cli import (
     audit_commands,
     bench_commands,
     bulk_commands,
+    capacity_commands,
     flower_commands,
     key_commands,
     service_key_commands,
@@ -69,6 +70,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(bench_commands.app)
+app.add_typer(capacity_commands.app)
 app.add_typer(flower_commands.app)
 app.add_typer(apikey_commands.app, name="apikey")
 app.add_typer(audit_commands.app, name="audit")
