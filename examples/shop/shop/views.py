@@ -116,7 +116,7 @@ def database(request: HttpRequest) -> HttpResponse:
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM customers ORDER BY joined DESC LIMIT %s", [ROWS_SHOWN])
         names = [column[0] for column in cursor.description]
-        rows = [list(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        rows = [list(zip(names, map(str, row), strict=True)) for row in cursor.fetchall()]
     return render(request, "shop/database.html", {"rows": rows})
 
 
