@@ -38,4 +38,4 @@ def test_an_example_runs(
     service = InMemoryService()
     monkeypatch.setattr(Client, "from_env", classmethod(lambda _: service.client()))
     monkeypatch.setattr(AsyncClient, "from_env", classmethod(lambda _: service.async_client()))
-    exec(compile(code, f"{page}[{number}]", "exec"), {"__name__": "example"})  # noqa: S102
+    exec(compile(code, f"{page}[{number}]", "exec", dont_inherit=True), {"__name__": "example"})  # noqa: S102
