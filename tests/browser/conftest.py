@@ -16,12 +16,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
 from rig.process import LoggedProcess  # noqa: E402 - the rig of the integration tests
-from rig.service import UpProcess  # noqa: E402 - as above
+from rig.service import UpProcess, caas  # noqa: E402 - as above
 from rig.stack import free_port  # noqa: E402 - as above
 
-from worker.keystore import file  # noqa: E402 - after the rig, in one place
-from worker.keystore.document import Keystore  # noqa: E402 - as above
-
+TENANT = "default"
 GUESSES_PER_MINUTE = 5
 VIEWPORT = {"width": 860, "height": 720}
 FLAGS = (
@@ -76,26 +74,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     started: Shop | None = None
     try:
         service.wait_until_ready()
-        limit_guesses(service.home)
+        limit = ("--guesses-per-minute", str(GUESSES_PER_MINUTE))
+        assert caas(service.home, "tenant", "set-limits", TENANT, *limit).returncode == 0
         started = Shop(folder, service)
         yield started
     finally:
         if started is not None:
             started.process.stop()
         service.process.stop()
-
-
-def limit_guesses(home: Path) -> None:
-    """Let every tenant guess a few times a minute."""
-
-    def changed(keystore: Keystore) -> Keystore:
-        tenants = tuple(
-            tenant.model_copy(update={"guesses_per_minute": GUESSES_PER_MINUTE})
-            for tenant in keystore.tenants
-        )
-        return keystore.model_copy(update={"tenants": tenants})
-
-    file.update(home / "keystore.age", file.load_identities(home / "identity.txt"), changed)
 
 
 @pytest.fixture(scope="session")
