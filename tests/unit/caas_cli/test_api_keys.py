@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from caas_cli import client_env
 from caas_cli.exit_codes import ExitCode
 from caas_cli.home import Home
 from caas_tasks import api_key
@@ -74,6 +75,64 @@ def test_revoked_key_is_listed_as_revoked(made: Home, run: Any) -> None:
     run("apikey", "revoke", key_id)
     states = {key["id"]: key["state"] for key in json.loads(run("apikey", "list", "--json").stdout)}
     assert states[key_id] == "revoked"
+
+
+def listed(run: Any) -> dict[str, dict[str, Any]]:
+    return {key["id"]: key for key in json.loads(run("apikey", "list", "--json").stdout)}
+
+
+def test_limit_of_requests_is_kept(made: Home, run: Any) -> None:
+    """A key can have a limit of its own, which the listing shows."""
+    key = created(run, "--requests-per-s", "7")
+    assert listed(run)[key["id"]]["requests_per_s"] == 7
+
+
+def test_last_use_is_unknown_without_a_broker(made: Home, run: Any) -> None:
+    """A listing works while the broker is away, and doesn't call a key unused."""
+    assert [key["last_used"] for key in listed(run).values()] == ["unknown"]
+
+
+def test_rotated_key_has_a_successor(made: Home, run: Any) -> None:
+    """The new key is shown; the old one says which it is, and until when it is valid."""
+    old = created(run, "--scope", "verify")
+    new = json.loads(run("apikey", "rotate", old["id"], "--overlap", "1", "--json").stdout)
+    found = listed(run)[old["id"]]
+    assert (found["state"], found["rotated_to"]) == ("rotated", new["id"])
+    assert found["expires_at"] is not None
+    assert api_key.parse_id(new["api_key"]) == new["id"]
+    assert new["scopes"] == ["verify"]
+
+
+def test_rotated_key_of_this_home_is_in_client_env(made: Home, run: Any) -> None:
+    """When the key is the one that `client.env` holds, that file has the new one."""
+    (old_id,) = listed(run)
+    done = run("apikey", "rotate", old_id)
+    assert client_env.read(made.client_env)[client_env.API_KEY] == done.stdout.strip()
+    assert "client.env" in done.stderr
+
+
+def test_rotating_another_key_leaves_client_env(made: Home, run: Any) -> None:
+    """A key that `client.env` doesn't hold is none of its business."""
+    before = made.client_env.read_bytes()
+    done = run("apikey", "rotate", created(run)["id"])
+    assert (done.exit_code, made.client_env.read_bytes()) == (0, before)
+
+
+def test_rotating_without_a_good_client_env(made: Home, run: Any) -> None:
+    """A `client.env` that holds no API key is left alone."""
+    (old_id,) = listed(run)
+    made.client_env.write_text("CAAS_API_KEY=canary\n")
+    done = run("apikey", "rotate", old_id)
+    assert (done.exit_code, made.client_env.read_text()) == (0, "CAAS_API_KEY=canary\n")
+
+
+def test_rotating_twice_is_refused(made: Home, run: Any) -> None:
+    """A key that has a successor gets no second one."""
+    (old_id,) = listed(run)
+    run("apikey", "rotate", old_id)
+    before = made.keystore.read_bytes()
+    done = run("apikey", "rotate", old_id)
+    assert (done.exit_code, made.keystore.read_bytes()) == (ExitCode.CONFIGURATION, before)
 
 
 def test_revoking_an_unknown_key_is_refused(made: Home, run: Any) -> None:

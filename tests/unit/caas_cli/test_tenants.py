@@ -1,0 +1,59 @@
+"""`caas tenant`: listed with their limits, which can be set and taken back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from caas_cli.exit_codes import ExitCode
+from caas_cli.home import Home
+
+
+def listed(run: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(run("tenant", "list", "--json").stdout)
+    return found
+
+
+def limits(run: Any) -> tuple[Any, Any]:
+    (tenant,) = listed(run)
+    return tenant["guesses_per_minute"], tenant["guesses_per_day"]
+
+
+def test_tenants_are_listed(made: Home, run: Any) -> None:
+    """A tenant is there with its first API key, without limits of its own."""
+    run("apikey", "create", "--tenant", "clinic")
+    found = [(tenant["name"], tenant["api_keys"]) for tenant in listed(run)]
+    assert found == [("shop", 1), ("clinic", 1)]
+    assert run("tenant", "list").stdout.count("default") == 4
+
+
+def test_each_limit_is_set_by_itself(made: Home, run: Any) -> None:
+    """A limit that is not named stays as it was."""
+    run("tenant", "set-limits", "shop", "--guesses-per-minute", "5")
+    run("tenant", "set-limits", "shop", "--guesses-per-day", "50")
+    assert limits(run) == (5, 50)
+
+
+def test_limits_are_taken_back(made: Home, run: Any) -> None:
+    """The worker's settings count again."""
+    run("tenant", "set-limits", "shop", "--guesses-per-minute", "5")
+    run("tenant", "set-limits", "shop", "--default")
+    assert limits(run) == (None, None)
+
+
+@pytest.mark.parametrize("options", [(), ("--default", "--guesses-per-day", "5")])
+def test_limits_or_default(made: Home, run: Any, options: tuple[str, ...]) -> None:
+    """One of the two, and not both."""
+    assert run("tenant", "set-limits", "shop", *options).exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("canary", "5"), ("shop", "0"), ("shop", "canary"), ("shop", "1000000001")]
+)
+def test_refused_limits(made: Home, run: Any, name: str, value: str) -> None:
+    """An unknown tenant and a limit out of range are refused, not repeated, and change nothing."""
+    done = run("tenant", "set-limits", name, "--guesses-per-minute", value)
+    assert (done.exit_code != 0, "canary" in done.stderr) == (True, False)
+    assert limits(run) == (None, None)
