@@ -55,7 +55,7 @@ def create(
     Args:
         tenant: its name; None means the keystore's only one.
         scopes: operations the key may ask for; none means all.
-        requests_per_s: items a second that it may ask for, of each worker; None for no limit of its own.
+        requests_per_s: items a second that it may ask for, of each worker; None: no limit.
 
     Raises:
         KeystoreError: the keystore can't be changed, or a name, scope, time or limit is wrong.

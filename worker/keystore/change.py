@@ -124,7 +124,7 @@ def add_api_key(
     Args:
         scopes: operations that it may ask for.
         expires_at: Unix time in seconds; None for never.
-        requests_per_s: items a second that it may ask for, of each worker; None for no limit of its own.
+        requests_per_s: items a second that it may ask for, of each worker; None: no limit.
         now_s: Unix time in seconds.
 
     Raises:

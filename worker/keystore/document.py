@@ -134,7 +134,7 @@ class ApiKey(_Record):
     """What is kept of an API key: enough to check it, nothing to use it with.
 
     Attributes:
-        requests_per_s: items a second that it may ask for, of each worker; None means no limit of its own.
+        requests_per_s: items a second that it may ask for, of each worker; None: no limit.
         rotated_to: the id of the key that takes its place.
     """
 
