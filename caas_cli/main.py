@@ -26,7 +26,7 @@ from caas_cli import (
 )
 from caas_cli.exit_codes import MEANINGS, ExitCode, exit_code_of, one_line
 from caas_cli.home import Home
-from caas_cli.options import Json, ProfileName, SaltPool
+from caas_cli.options import Json, LaneName, ProfileName, SaltPool
 from caas_cli.output import say, say_fields, say_json, warn
 
 EPILOG = "Exit codes: " + "; ".join(f"{code.value} {text}" for code, text in MEANINGS.items()) + "."
@@ -112,11 +112,18 @@ def init_command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     epilog="Example: caas worker --loglevel=DEBUG. All options: celery worker --help",
 )
-def worker_command(ctx: typer.Context) -> None:
+def worker_command(
+    ctx: typer.Context,
+    lane: Annotated[
+        list[LaneName] | None,
+        typer.Option(help="What it serves; repeat. Fast and bulk if none; password stands alone."),
+    ] = None,
+) -> None:
     """Run one crypto worker; further options go to Celery, and win over this program's."""
     from caas_cli import worker_command as worker
 
-    raise typer.Exit(worker.run(Home.from_env(), ctx.args))
+    names = [name.value for name in lane or ()]
+    raise typer.Exit(worker.run(Home.from_env(), names, ctx.args))
 
 
 @app.command("gateway", epilog="Example: caas gateway --host 127.0.0.1 --port 8000")

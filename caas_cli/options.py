@@ -16,6 +16,14 @@ class ProfileName(StrEnum):
     CLASSIC = "classic"
 
 
+class LaneName(StrEnum):
+    """What a worker serves."""
+
+    FAST = "fast"
+    PASSWORD = "password"  # noqa: S105 - a lane's name
+    BULK = "bulk"
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change; write nothing.")]
 SaltPool = Annotated[

@@ -138,6 +138,7 @@ def _service_parts(running: Running, options: UpOptions, listener: socket.socket
     gateway = [*python, "gateway", "--listen-fd", str(listener.fileno())]
     return [
         *(Part(name, worker, environment, stop_order=1) for name in names),
+        Part("passwords", [*worker, "--lane=password"], environment, stop_order=1),
         Part("gateway", gateway, environment, stop_order=0, pass_fds=(listener.fileno(),)),
     ]
 

@@ -28,7 +28,9 @@ _WATCHED: Final = (
     *(signals.task_received, signals.task_prerun, signals.task_postrun),
     *(signals.task_success, signals.task_failure),
 )
-_OPERATIONS: Final = {operation.task_name: operation for operation in Operation}
+_OPERATIONS: Final = {
+    operation.task_name: operation for operation in Operation if operation.lane is Lane.FAST
+}
 _TIMES: Final = ("eta", "expires")
 logger = logging.getLogger(__name__)
 

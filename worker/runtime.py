@@ -10,6 +10,7 @@ from caas_tasks.errors import ConfigurationError
 from worker import guards
 from worker.guards import Guards
 from worker.keyring_source import KeyringSource
+from worker.operations.means import PasswordMemory
 from worker.service import Service
 from worker.settings import WorkerSettings
 
@@ -44,6 +45,7 @@ class Runtime:
             user_names=self._guards.user_names,
             limits=self._guards.limits,
             key_guard=self._guards.key_guard,
+            password_memory=PasswordMemory(settings.password_memory_kib),
         )
         self._pid = os.getpid()
 

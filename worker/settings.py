@@ -46,6 +46,17 @@ class WorkerSettings(BrokerSettings):
     audit_max_bytes: int = Field(
         default=64 << 20, ge=1 << 16, description="About how large a file of the audit log gets."
     )
+    password_memory_kib: int = Field(
+        default=512 * 1024,
+        ge=8,
+        description="Memory for the password hashes that run at once, in KiB; others wait.",
+    )
+    password_nice: int = Field(
+        default=10,
+        ge=0,
+        le=19,
+        description="How far the password worker stands back for other programs: `nice`.",
+    )
     log_level: LogLevel = Field(default="INFO", description="Least severe level that is logged.")
 
     @field_validator("audit_dir", "counter_url", mode="before")

@@ -12,7 +12,7 @@ from typing import Any, Final
 from argon2 import low_level
 
 from caas_tasks.encoding import uuid_bytes
-from caas_tasks.errors import InvalidRequestError
+from caas_tasks.errors import InvalidRequestError, ServiceUnavailableError
 from caas_tasks.items import HashPasswordItem, PasswordItem, VerifyPasswordItem
 from caas_tasks.names import Field
 from caas_tasks.stored_forms import (
@@ -109,6 +109,8 @@ def verify_password(tenant: TenantKeys, item: VerifyPasswordItem, means: Means) 
 
 def _new_hash(tenant: TenantKeys, item: PasswordItem, means: Means) -> str:
     keys, cost = tenant.primary, tenant.password_parameters
+    if not is_affordable(cost, means.password_memory):
+        raise ServiceUnavailableError("A worker lacks the memory that the password profile takes.")
     salt = means.random_bytes(PASSWORD_SALT_BYTES)
     return PasswordHash(cost, keys.version, salt, _digest(keys, item, salt, cost, means)).to_text()
 

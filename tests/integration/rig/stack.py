@@ -77,6 +77,7 @@ class KeystoreFolder:
         *,
         profile: Profile = Profile.HARDENED,
         salt_pool: Sequence[str] | None = None,
+        password_profile: str = "cheapest",
     ) -> None:
         identity = pyrage.x25519.Identity.generate()
         self.path = folder / "keystore.age"
@@ -91,7 +92,7 @@ class KeystoreFolder:
             random=secrets,
         )
         self.server_key = change.public_key(base).to_text()
-        file.create(self.path, base)
+        file.create(self.path, change.set_password_profile(base, TENANT, password_profile))
         self.api_key = self.add_api_key()
 
     def update(self, changed: Any) -> Any:
@@ -168,6 +169,22 @@ class Stack:
                 *(f"--hostname=w{len(self.workers) + 1}@rig", *includes, *options),
             ],
             {**self.env, **(env or {})},
+        )
+        self.workers.append(worker)
+        self._exits.callback(worker.stop)
+        return worker
+
+    def start_password_worker(
+        self, *options: str, env: dict[str, str] | None = None
+    ) -> LoggedProcess:
+        """A worker as `caas worker --lane password` starts it; it says when it is ready."""
+        worker = LoggedProcess(
+            [
+                *(sys.executable, "-m", "caas_cli", "worker", "--lane=password"),
+                *("--loglevel=INFO", *options),
+            ],
+            # Other tests' programs are no reason to stand back.
+            {**self.env, "CAAS_PASSWORD_NICE": "0", **(env or {})},
         )
         self.workers.append(worker)
         self._exits.callback(worker.stop)

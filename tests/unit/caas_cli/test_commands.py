@@ -12,6 +12,7 @@ from caas_cli import gateway_command, up, worker_command
 from caas_cli.exit_codes import CommandError, ExitCode, UsageError
 from caas_cli.home import Home
 from caas_cli.up import Running, UpOptions
+from caas_tasks.names import Lane
 
 
 def worker_arguments(home: Home, monkeypatch: pytest.MonkeyPatch, *options: str) -> list[str]:
@@ -19,7 +20,7 @@ def worker_arguments(home: Home, monkeypatch: pytest.MonkeyPatch, *options: str)
     given: list[str] = []
     monkeypatch.setattr(worker_command, "_celery", lambda arguments: given.extend(arguments) or 0)
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    worker_command.run(home, options)
+    worker_command.run(home, (), options)
     return given
 
 
@@ -33,9 +34,62 @@ def test_quiet_goes_before_the_command(made: Home, monkeypatch: pytest.MonkeyPat
     assert worker_arguments(made, monkeypatch, "--quiet")[0] == "--quiet"
 
 
+def options(*lanes: Lane) -> list[str]:
+    """What a worker of some lanes gets."""
+    return worker_command.default_options("INFO", lanes or worker_command.DEFAULT_LANES, threads=3)
+
+
 def test_two_workers_have_two_names() -> None:
     """Control messages reach the worker that they are for."""
-    assert worker_command.default_options("INFO") != worker_command.default_options("INFO")
+    assert options() != options()
+
+
+def test_a_worker_of_no_lane_serves_what_is_quick_and_bulk() -> None:
+    """One thread, since an operation takes microseconds."""
+    assert worker_command.lanes_of([]) == (Lane.FAST, Lane.BULK)
+    assert {"--pool=solo", "--concurrency=1", "--queues=caas.fast,caas.bulk"} <= set(options())
+
+
+def test_a_password_worker_has_threads() -> None:
+    """As many as it is told."""
+    expected = {"--pool=threads", "--concurrency=3", "--queues=caas.password"}
+    assert expected <= set(options(Lane.PASSWORD))
+
+
+def test_lanes_are_named() -> None:
+    """Each once, in the order given."""
+    assert worker_command.lanes_of(["bulk", "fast", "bulk"]) == (Lane.BULK, Lane.FAST)
+
+
+@pytest.mark.parametrize("other", ["fast", "bulk"])
+def test_passwords_share_no_worker(other: str) -> None:
+    """A quick call would wait behind a slow one."""
+    with pytest.raises(UsageError):
+        worker_command.lanes_of(["password", other])
+
+
+@pytest.mark.parametrize(
+    ("memory_kib", "cores", "threads"),
+    [(8, 4, 1), (65_536, 4, 1), (131_072, 4, 2), (524_288, 4, 4), (524_288, 1, 1)],
+)
+def test_passwords_at_once(
+    monkeypatch: pytest.MonkeyPatch, memory_kib: int, cores: int, threads: int
+) -> None:
+    """As many as cores and memory allow, and at least one."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(cores)))
+    assert worker_command.password_threads(memory_kib) == threads
+
+
+def test_a_password_worker_stands_back(made: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lowers its priority before any thread of it starts; others don't."""
+    niced: list[int] = []
+    monkeypatch.setattr(os, "nice", niced.append)
+    monkeypatch.setattr(worker_command, "_celery", lambda _arguments: 0)
+    monkeypatch.setattr(os, "environ", {**os.environ, "CAAS_PASSWORD_NICE": "7"})
+    worker_command.run(made, ["fast"], ())
+    assert niced == []
+    worker_command.run(made, ["password"], ())
+    assert niced == [7]
 
 
 def test_unknown_option_of_a_worker_is_a_usage_error(
@@ -115,11 +169,11 @@ def test_parts_get_no_api_key(running: Running, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_as_many_workers_as_asked_for(running: Running) -> None:
-    """`--workers` starts that many processes, and one gateway."""
+    """`--workers` starts that many processes, one for passwords, and one gateway."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         parts = up._service_parts(running, UpOptions("127.0.0.1", 0, workers=3), listener)
     names = [part.name for part in parts]
-    assert names == ["worker-1", "worker-2", "worker-3", "gateway"]
+    assert names == ["worker-1", "worker-2", "worker-3", "passwords", "gateway"]
 
 
 def test_curl_line_survives_the_shell(running: Running) -> None:

@@ -19,7 +19,7 @@ ITEM = {"userUUID": "4dbcbcfe-4800-40a8-badf-c26b73af230c", "sensitiveData": "ca
 
 @pytest.fixture
 def app(world: Any) -> Celery:
-    app = create_app("redis://nowhere")
+    app = create_app("redis://127.0.0.1:1")
     register(app, SimpleNamespace(service=world.service))  # type: ignore[arg-type]
     return app
 
@@ -61,3 +61,19 @@ def test_unknown_keyword_arguments_are_ignored(app: Celery, world: Any) -> None:
     """Keyword arguments change nothing: only the sealed string counts."""
     reply = run(app, Operation.ENCRYPT, world.seal(Operation.ENCRYPT, b"{}"), extra="canary")
     assert world.open(Operation.ENCRYPT, reply)["error"]["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize("operation", [Operation.HASH_PASSWORD, Operation.VERIFY_PASSWORD])
+def test_password_by_another_lane_is_not_run(
+    app: Celery, world: Any, operation: Operation, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker that serves no passwords is not held up by one, whoever sends it."""
+    app.amqp.queues.select(["caas.fast", "caas.bulk"])
+    assert run(app, operation, world.seal(operation, b"{}")) == "unreadable"
+    assert caplog.messages == ["a password operation came by another lane and was not run"]
+
+
+def test_only_passwords_are_acknowledged_late(app: Celery) -> None:
+    """A password worker takes no more messages than it has threads."""
+    late = {operation for operation in Operation if app.tasks[operation.task_name].acks_late}
+    assert late == {Operation.HASH_PASSWORD, Operation.VERIFY_PASSWORD}
