@@ -58,7 +58,7 @@ def rotate_api_key(
     if not old.is_valid_at(now_s):
         raise KeystoreError("this API key is revoked or expired: create a new one")
     if old.rotated_to is not None:
-        raise KeystoreError("this API key is rotated already")
+        raise KeystoreError("this API key is rotated already; if its successor is lost, create one")
     lifetime_s = None if old.expires_at is None else old.expires_at - old.created_at
     new = change.add_api_key(
         keystore,
