@@ -6,11 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OPS_PACKAGES := redis-server redis-sentinel redis-tools prometheus
-BROWSER_PACKAGES := chromium
+BROWSER_PACKAGES := chromium fonts-dejavu-core
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help run test ops browser soak check format lint types imports docs-examples bench bench-tables lock-bench \
+.PHONY: help run shop test ops browser soak check format lint types imports docs-examples bench bench-tables lock-bench \
   mutate lock clean
 
 help: ## Show this list.

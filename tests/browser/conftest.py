@@ -19,7 +19,7 @@ from rig.process import LoggedProcess  # noqa: E402 - the rig of the integration
 from rig.service import UpProcess, caas  # noqa: E402 - as above
 from rig.stack import free_port  # noqa: E402 - as above
 
-TENANT = "default"
+TENANT = "shop"
 GUESSES_PER_MINUTE = 5
 VIEWPORT = {"width": 860, "height": 720}
 FLAGS = (
