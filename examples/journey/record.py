@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import json
 import os
 import subprocess
@@ -108,11 +109,12 @@ class Monitor:
         connection.send_command("MONITOR")
         connection.read_response()
         self._is_on.set()
-        while True:
-            line = connection.read_response(timeout=TIMEOUT_S)
-            with self._changed:
-                self._seen.append(line.split(b" ", 3))
-                self._changed.notify_all()
+        with contextlib.suppress(redis.ConnectionError):  # the broker ends before this thread
+            while True:
+                line = connection.read_response(timeout=TIMEOUT_S)
+                with self._changed:
+                    self._seen.append(line.split(b" ", 3))
+                    self._changed.notify_all()
 
     def find(self, command: bytes, key: bytes) -> bytes:
         """The value that was pushed to a key whose name begins so."""
@@ -146,14 +148,14 @@ def connect(url: str) -> redis.Redis:
 def record(settings: dict[str, str]) -> Journey:
     """Hash a password, verify it and a wrong one, and watch."""
     url = settings[client_env.BROKER_URL]
-    monitor = Monitor(connect(url))
     with Client(
         broker_url=url,
         api_key=settings[client_env.API_KEY],
         server_key=settings[client_env.SERVER_KEY],
         timeout_s=TIMEOUT_S,
     ) as client:
-        client.ping()
+        client.hash_password(USER, "warming up")  # until a worker is there and connected
+        monitor = Monitor(connect(url))
         stored, hash_ms = _timed(lambda: client.hash_password(USER, PASSWORD))
         message = json.loads(monitor.find(b"LPUSH", Lane.PASSWORD.value.encode()))
         reply = monitor.find(b"RPUSH", b"caas:reply:").decode()
@@ -185,8 +187,11 @@ def _timed(call: Any) -> tuple[Any, float]:
 
 
 def _argument(message: dict[str, Any]) -> str:
-    """The one argument of a Celery message: its body is base64 of JSON."""
-    arguments, _options, _links = json.loads(base64.b64decode(message["body"]))
+    """The one argument of a Celery message, whose body is JSON within JSON."""
+    body = message["body"]
+    if message["properties"].get("body_encoding") == "base64":
+        body = base64.b64decode(body)
+    arguments, _options, _links = json.loads(body)
     return str(arguments[0])
 
 
