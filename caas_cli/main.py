@@ -20,13 +20,14 @@ from caas_cli import (
     capacity_commands,
     flower_commands,
     key_commands,
+    protect_commands,
     service_key_commands,
     tenant_commands,
     usage,
 )
 from caas_cli.exit_codes import MEANINGS, ExitCode, exit_code_of, one_line
 from caas_cli.home import Home
-from caas_cli.options import Json, LaneName, ProfileName, SaltPool
+from caas_cli.options import Json, LaneName, ProfileName, SaltPool, UserUuid
 from caas_cli.output import say, say_fields, say_json, warn
 
 EPILOG = "Exit codes: " + "; ".join(f"{code.value} {text}" for code, text in MEANINGS.items()) + "."
@@ -72,6 +73,7 @@ app = typer.Typer(
 app.add_typer(bench_commands.app)
 app.add_typer(capacity_commands.app)
 app.add_typer(flower_commands.app)
+app.add_typer(protect_commands.app)
 app.add_typer(apikey_commands.app, name="apikey")
 app.add_typer(audit_commands.app, name="audit")
 app.add_typer(bulk_commands.app, name="bulk")
@@ -80,7 +82,6 @@ app.add_typer(service_key_commands.app, name="service-key")
 app.add_typer(tenant_commands.app, name="tenant")
 
 
-UserUuid = Annotated[str, typer.Option("--user-uuid", help="The user's UUID, 8-4-4-4-12.")]
 Port = Annotated[
     int | None,
     typer.Option(min=0, max=65_535, help="Where the gateway listens; 0 takes a free port."),

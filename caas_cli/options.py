@@ -25,6 +25,7 @@ class LaneName(StrEnum):
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+UserUuid = Annotated[str, typer.Option("--user-uuid", help="The user's UUID, 8-4-4-4-12.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change; write nothing.")]
 SaltPool = Annotated[
     Path | None,

@@ -1,4 +1,4 @@
-"""`caas encrypt` and `caas verify`: one call through the client library.
+"""`caas encrypt`, `caas seal` and their like: one call through the client library.
 
 Data comes from a prompt that doesn't show it, or from standard input: an argument would stand in
 the shell's history and in the process list.
@@ -33,22 +33,18 @@ def client(home: Home) -> Client:
     )
 
 
-def sensitive_data() -> str:
-    """What to work on: typed at a prompt, or all of standard input but one newline at its end.
+def sensitive_data(what: str = "Sensitive data") -> str:
+    """Text to work on: typed at a prompt, or all of standard input but one newline at its end.
 
     Raises:
         UsageError: not UTF-8, or over the limit of one item.
     """
     if sys.stdin.isatty():
-        import typer
-
-        return str(typer.prompt("Sensitive data", hide_input=True, err=True))
+        return _typed(what)
     # One newline more than the limit, and one byte to tell that there is too much.
     raw = sys.stdin.buffer.read(MAX_ITEM_BYTES + 3)
     line_end = b"\r\n" if raw.endswith(b"\r\n") else b"\n"
-    raw = raw.removesuffix(line_end)
-    if len(raw) > MAX_ITEM_BYTES:
-        raise UsageError(f"the data is over {MAX_ITEM_BYTES} bytes")
+    raw = _within_limit(raw.removesuffix(line_end))
     text: str | None = None
     try:
         text = raw.decode()
@@ -57,3 +53,26 @@ def sensitive_data() -> str:
     if text is None:
         raise UsageError("the data is not UTF-8 text")
     return text
+
+
+def plaintext() -> bytes:
+    """Bytes to seal: typed at a prompt, or all of standard input, a newline at its end too.
+
+    Raises:
+        UsageError: over the limit of one item.
+    """
+    if sys.stdin.isatty():
+        return _typed("Plaintext").encode()
+    return _within_limit(sys.stdin.buffer.read(MAX_ITEM_BYTES + 1))
+
+
+def _typed(what: str) -> str:
+    import typer
+
+    return str(typer.prompt(what, hide_input=True, err=True))
+
+
+def _within_limit(raw: bytes) -> bytes:
+    if len(raw) > MAX_ITEM_BYTES:
+        raise UsageError(f"the data is over {MAX_ITEM_BYTES} bytes")
+    return raw
