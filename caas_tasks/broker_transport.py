@@ -37,6 +37,7 @@ from redis.sentinel import SentinelManagedConnection
 from caas_tasks.names import Lane
 from caas_tasks.pipelining import PipelinedConnection
 from caas_tasks.redis_connection import (
+    NO_INTRODUCTION,
     LocalSentinelConnection,
     SentinelTlsConnection,
     TlsConnection,
@@ -131,7 +132,7 @@ class Channel(kombu_redis.Channel):
         if connection is None or connection.client is None:
             raise redis.ConnectionError("The broker connection is closed.")
         parameters: dict[str, Any] = super()._connparams(asynchronous=asynchronous)
-        return {**parameters, "retry": NO_RETRY}
+        return {**parameters, "retry": NO_RETRY, **NO_INTRODUCTION}
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:

@@ -19,6 +19,10 @@ from caas_tasks.redis_url import Address, BrokerUrl, is_loopback
 SENTINEL_TIMEOUT_S: Final = 1.0
 """How long one sentinel may take; the next is asked then."""
 
+NO_INTRODUCTION: Final[dict[str, Any]] = {"driver_info": None}
+"""Option of redis-py: without it each connection tells the server the library's name and version,
+in two commands that the users of an ACL would need a right to."""
+
 
 class TlsConnection(redis.SSLConnection):
     """A verified connection.
@@ -60,6 +64,7 @@ def sentinel_pool(
         "socket_timeout": SENTINEL_TIMEOUT_S,
         "socket_connect_timeout": SENTINEL_TIMEOUT_S,
         "retry": options.get("retry"),
+        **NO_INTRODUCTION,
         **(tls or {}),
     }
     manager = Sentinel([])  # type: ignore[no-untyped-call] # redis-py's
@@ -78,6 +83,7 @@ def open_pool(broker: BrokerUrl, **options: Any) -> redis.ConnectionPool:
         "db": broker.database,
         "username": broker.username,
         "password": broker.password,
+        **NO_INTRODUCTION,
         **options,
     }
     tls = broker.ssl or {}
