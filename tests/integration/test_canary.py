@@ -77,8 +77,13 @@ class Scene:
         revoked_id = api_key.parse_id(self.keys["revoked_key"])
         stack.keystore.update(lambda old: change.revoke_api_key(old, revoked_id, now_s))
         plugins = ["rig.plugins.crash", *(["rig.plugins.unsealed"] if unsealed else [])]
+        env = {
+            "CAAS_LOG_LEVEL": "DEBUG",
+            "CAAS_GUESS_LIMITS": "on",
+            "CAAS_AUDIT_DIR": str(stack.folder / "audit"),
+        }
         self.worker = stack.start_worker(
-            "-E", "--loglevel=DEBUG", plugins=plugins, queue=LANES, env={"CAAS_LOG_LEVEL": "DEBUG"}
+            "-E", "--loglevel=DEBUG", plugins=plugins, queue=LANES, env=env
         )
         self.worker.wait_for("ready.")
         self.redis = stack.broker.connect()
@@ -170,6 +175,8 @@ class Scene:
         self.evidence["monitor"] = self.monitor.stop()
         self.worker.stop()
         self.evidence["worker"] = self.worker.log.encode()
+        audit = sorted((self.stack.folder / "audit").iterdir())
+        self.evidence["audit log"] = b"".join(path.read_bytes() for path in audit)
         keys = [self.stack.keystore.api_key, *self.keys.values()]
         return search(self.evidence, self.markers.needles(*keys))
 
@@ -183,6 +190,8 @@ def test_no_marker_is_anywhere(new_stack: Callable[..., Stack]) -> None:
     assert scene.finish() == set()
     assert b"celeryev/task" in scene.evidence["monitor"]
     assert b"internal error" in scene.evidence["worker"]
+    assert b"caas:guess:" in scene.evidence["monitor"]
+    assert b'"outcome":"unauthorized"' in scene.evidence["audit log"]
     assert all(scene.evidence.values())
 
 
