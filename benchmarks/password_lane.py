@@ -175,7 +175,8 @@ def worker(exits: ExitStack, stage: Stage, folder: Path, *lane: str) -> None:
         env=env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
+        # In this session: its nice value counts against the fast worker's, as under `caas up`.
+        process_group=0,
     )
     exits.callback(stop, process)
 

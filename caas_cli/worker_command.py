@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Final
 
-from caas_cli import client_env
+from caas_cli import client_env, priority
 from caas_cli.exit_codes import CommandError, ExitCode, UsageError
 from caas_cli.home import Home
 from caas_tasks.names import Lane
@@ -98,7 +98,7 @@ def run(home: Home, lane_names: Sequence[str], options: Sequence[str]) -> int:
         warnings.filterwarnings("ignore", message="You're running the worker with superuser")
     if Lane.PASSWORD in lanes:
         # Now, since threads inherit it.
-        os.nice(settings.password_nice)
+        priority.stand_back(settings.password_nice)
     threads = password_threads(settings.password_memory_kib)
     defaults = default_options(settings.log_level, lanes, threads)
     return _celery([*quiet, *_COMMAND, *defaults, *own])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -21,7 +22,7 @@ from rig.process import DEADLINE_S, PROJECT, environment
 from rig.stack import Stack
 
 from caas_tasks import api_key
-from caas_tasks.names import Lane
+from caas_tasks.names import Lane, Operation
 from producer_client import RequestTimeoutError
 from producer_client.testing import InMemoryService
 from worker.keystore import change
@@ -38,6 +39,20 @@ OUTCOMES = {
     "candidates": "ok",
     "blind_index": "ok",
     "wrap": "ok",
+    "hash_password": "ok",
+    "hash_password_many": "ok",
+    "verify_password": "ok",
+    "wrong_password": "ok",
+    "absent_user": "ok",
+    "absurd_hash": "invalid_request",
+    "no_hash": "invalid_request",
+    "seal": "ok",
+    "seal_many": "ok",
+    "open": "ok",
+    "open_many": "ok",
+    "rewrap": "ok",
+    "other_context": "undecryptable",
+    "no_token": "undecryptable",
     "many": "ok",
     "items": "ok",
     "bad_items": "invalid_request",
@@ -85,7 +100,12 @@ class Scene:
         self.worker = stack.start_worker(
             "-E", "--loglevel=DEBUG", plugins=plugins, queue=LANES, env=env
         )
-        self.worker.wait_for("ready.")
+        self.passwords = stack.start_password_worker(
+            *("-E", "--loglevel=DEBUG", f"--include={','.join(plugins)}"),
+            env=env,
+        )
+        for worker in (self.worker, self.passwords):
+            worker.wait_for("ready.")
         self.redis = stack.broker.connect()
         self.monitor = Monitor(self.redis)
         self.evidence: dict[str, bytes] = {}
@@ -98,14 +118,21 @@ class Scene:
             "other_service": {"server_key": InMemoryService().server_key},
             "no_broker": {"broker_url": "redis+socket:///nowhere/broker.sock", "timeout_s": 0.2},
         }
-        stored = self.stack.keystore.expected_encrypted(
-            [(self.markers.user_uuid, self.markers.data)]
+        m, keystore = self.markers, self.stack.keystore
+        user = {"userUUID": m.user_uuid}
+        stored = keystore.expected_encrypted([(m.user_uuid, m.data)])
+        hashed = keystore.expected(Operation.HASH_PASSWORD, **user, password=m.password)
+        plaintext, context = (
+            base64.b64encode(text.encode()).decode() for text in (m.plaintext, m.context)
         )
+        sealed = keystore.expected(Operation.SEAL, **user, plaintext=plaintext, context=context)
         given = {
             "markers": self.markers.__dict__,
             "options": {**self.stack.client_options(), "timeout_s": 30},
             "other_options": others if not self.unsealed else {},
             "stored": stored[0],
+            "stored_hash": hashed["hash"],
+            "token": sealed["token"],
             "unsealed": self.unsealed,
         }
         done = subprocess.run(
@@ -145,6 +172,7 @@ class Scene:
             ("/encrypt", json.dumps({**keyed, "apiKey": self.keys["narrow_key"]}).encode()),
             ("/encrypt", b'{"userUUID": "' + m.data.encode()),
             ("/" + m.data, b"{}"),
+            *self._protecting_bodies(),
         ]
         said = io.BytesIO()
         statuses = []
@@ -159,6 +187,22 @@ class Scene:
         self.evidence["gateway's answers"] = said.getvalue()
         self.evidence["gateway's log"] = gateway.process.log.encode()
         return statuses
+
+    def _protecting_bodies(self) -> list[tuple[str, bytes]]:
+        """Requests of the password and seal operations; one of each kind is refused."""
+        m = self.markers
+        keyed = {"userUUID": m.user_uuid, "apiKey": self.stack.keystore.api_key}
+        plaintext = base64.b64encode(m.plaintext.encode()).decode()
+        fields: list[tuple[str, dict[str, str]]] = [
+            ("/hash_password", {"password": m.password}),
+            ("/verify_password", {"password": m.password}),
+            ("/verify_password", {"password": m.password, "hash": m.password}),
+            ("/seal", {"plaintext": plaintext}),
+            ("/seal", {"plaintext": m.plaintext}),
+            ("/open", {"token": m.plaintext}),
+            ("/rewrap", {"token": m.plaintext, "context": m.context}),
+        ]
+        return [(path, json.dumps({**keyed, **more}).encode()) for path, more in fields]
 
     def finish(self) -> set[str]:
         """End the run and search all there is; what was found."""
@@ -175,6 +219,8 @@ class Scene:
         self.evidence["monitor"] = self.monitor.stop()
         self.worker.stop()
         self.evidence["worker"] = self.worker.log.encode()
+        self.passwords.stop()
+        self.evidence["password worker"] = self.passwords.log.encode()
         audit = sorted((self.stack.folder / "audit").iterdir())
         self.evidence["audit log"] = b"".join(path.read_bytes() for path in audit)
         keys = [self.stack.keystore.api_key, *self.keys.values()]
@@ -186,7 +232,8 @@ def test_no_marker_is_anywhere(new_stack: Callable[..., Stack]) -> None:
     scene = Scene(new_stack(), unsealed=False)
     scene.look_while_a_message_waits()
     assert scene.run_client() == OUTCOMES
-    assert scene.run_gateway() == [200, 500, 400, 401, 403, 400, 404]
+    refused = [200, 500, 400, 401, 403, 400, 404]
+    assert scene.run_gateway() == [*refused, 200, 200, 400, 200, 400, 422, 400]
     assert scene.finish() == set()
     assert b"celeryev/task" in scene.evidence["monitor"]
     assert b"internal error" in scene.evidence["worker"]
@@ -201,4 +248,5 @@ def test_the_search_finds_markers_without_sealing(new_stack: Callable[..., Stack
     scene.run_client()
     found = scene.finish()
     expected = {"data", "value", "field_name", "digest", "reference", "user_uuid", "api_key_0"}
+    expected |= {"password", "plaintext", "context"}
     assert {f"{name} in monitor" for name in expected} <= found

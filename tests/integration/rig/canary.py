@@ -32,6 +32,9 @@ class Markers:
     field_name: str = field(default_factory=_marker)
     digest: str = field(default_factory=_marker)
     reference: str = field(default_factory=_marker)
+    password: str = field(default_factory=_marker)
+    plaintext: str = field(default_factory=_marker)
+    context: str = field(default_factory=_marker)
     malformed_key: str = field(default_factory=_marker)
     user_uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
 

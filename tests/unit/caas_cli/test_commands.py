@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from caas_cli import gateway_command, up, worker_command
+from caas_cli import gateway_command, priority, up, worker_command
 from caas_cli.exit_codes import CommandError, ExitCode, UsageError
 from caas_cli.home import Home
 from caas_cli.up import Running, UpOptions
@@ -83,7 +83,7 @@ def test_passwords_at_once(
 def test_a_password_worker_stands_back(made: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """It lowers its priority before any thread of it starts; others don't."""
     niced: list[int] = []
-    monkeypatch.setattr(os, "nice", niced.append)
+    monkeypatch.setattr(priority, "stand_back", niced.append)
     monkeypatch.setattr(worker_command, "_celery", lambda _arguments: 0)
     monkeypatch.setattr(os, "environ", {**os.environ, "CAAS_PASSWORD_NICE": "7"})
     worker_command.run(made, ["fast"], ())
