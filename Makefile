@@ -49,7 +49,8 @@ lint: $(STAMP) ## Run the linter.
 
 types: $(STAMP) ## Run the type checker, strict.
 	@echo "== types"; $(BIN)/mypy
-	@$(BIN)/mypy $(wildcard tests/typing/*.py benchmarks/*.py) requirements/lock.py
+	@$(BIN)/mypy $(wildcard tests/typing/*.py benchmarks/*.py examples/journey/*.py) requirements/lock.py
+	@MYPYPATH=examples/shop $(BIN)/mypy -p shop
 
 imports: $(STAMP) ## Check that imports go one way.
 	@echo "== imports"; $(BIN)/lint-imports

@@ -105,7 +105,7 @@ class Monitor:
         self._is_on.wait(TIMEOUT_S)
 
     def _watch(self) -> None:
-        connection = self._broker.connection_pool.get_connection()
+        connection: Any = self._broker.connection_pool.get_connection()
         connection.send_command("MONITOR")
         connection.read_response()
         self._is_on.set()
@@ -138,7 +138,11 @@ def _words(text: bytes) -> list[bytes]:
 def connect(url: str) -> redis.Redis:
     """A connection to the broker itself."""
     broker = parse_broker_url(url)
-    login = {"username": broker.username, "password": broker.password, "db": broker.database}
+    login: dict[str, Any] = {
+        "username": broker.username,
+        "password": broker.password,
+        "db": broker.database,
+    }
     if broker.socket_path is not None:
         return redis.Redis(unix_socket_path=broker.socket_path, **login)
     host, port = broker.address or ("127.0.0.1", 6379)

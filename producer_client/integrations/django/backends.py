@@ -16,13 +16,16 @@ from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
+from producer_client.integrations.django.hashers import is_of_service
 from producer_client.integrations.shared_client import get_client
 
 _SALT = "caas.absent"
 
 
 class CaasBackend(ModelBackend):
-    """Django's `ModelBackend`, with guesses at absent users counted like those at present ones.
+    """Django's `ModelBackend`, with guesses at every name counted alike, whoever it belongs to.
+
+    That goes for names without a user, and for users whose password another hasher stored.
 
     `authenticate` raises what the service raises: RateLimitedError when there were too many
     guesses, ServiceUnavailableError or RequestTimeoutError when it can't be asked.
@@ -51,6 +54,11 @@ class CaasBackend(ModelBackend):
         if user is None or not user.has_usable_password():
             get_client().verify_password(absent_user(str(name)), password, None)
             return None
+        if not is_of_service(user.password):
+            # Nobody would count guesses at another hasher's string, and who is never locked out
+            # would be told apart.
+            budget = getattr(user, "caas_user", None) or absent_user(str(name))
+            get_client().verify_password(budget, password, None)
         is_right = user.check_password(password)
         return user if is_right and self.user_can_authenticate(user) else None
 

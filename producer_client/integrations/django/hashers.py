@@ -145,6 +145,11 @@ def short_identity(identity: uuid.UUID) -> str:
     return base64.urlsafe_b64encode(identity.bytes).rstrip(b"=").decode()
 
 
+def is_of_service(encoded: str) -> bool:
+    """Whether a stored password is one of this hasher, by its look."""
+    return encoded.startswith(f"{ALGORITHM}$")
+
+
 def split(encoded: str) -> tuple[uuid.UUID, str]:
     """The identity of a stored password, and the service's string.
 

@@ -174,6 +174,21 @@ def test_guesses_at_an_absent_user_are_counted_for_one_identity(database: None, 
     assert asked == [absent_user("nobody@example.org")] * 2
 
 
+def test_guesses_at_another_hashers_string_are_counted(database: None, caas: Any) -> None:
+    """They draw on the user's own budget, so such a user is locked out like every other."""
+    customer = new_customer()
+    old = make_password(PASSWORD, hasher="pbkdf2_sha256")
+    Customer.objects.filter(pk=customer.pk).update(password=old)
+
+    def fail(user: uuid.UUID, *_: Any) -> Any:
+        assert user == customer.pk
+        raise RateLimitedError
+
+    caas.stead["verify_password"] = fail
+    with pytest.raises(RateLimitedError):
+        authenticate(None, username=EMAIL, password="guess")
+
+
 def test_a_user_without_a_usable_password_looks_absent(database: None, caas: Any) -> None:
     """An account that nobody can log in to is not told apart either."""
     new_customer(password=None)
