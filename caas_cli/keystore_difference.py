@@ -111,6 +111,8 @@ def _tenant(old: Tenant, new: Tenant) -> Iterator[str]:
     ):
         if was != becomes:
             yield f"{what}: {_limit(was)} -> {_limit(becomes)}"
+    if old.password_profile != new.password_profile:
+        yield f"password profile: {old.password_profile} -> {new.password_profile}"
 
 
 def _limit(value: int | None) -> str:

@@ -1,4 +1,4 @@
-"""`caas tenant …`: the applications that API keys belong to, and their limits of guesses."""
+"""`caas tenant …`: the applications that API keys belong to, their limits and password costs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from caas_cli.home import Home
 from caas_cli.options import DryRun, Json
 from caas_cli.output import say_json, say_table
 
-app = typer.Typer(help="Tenants and their limits of guesses about one user.", no_args_is_help=True)
+app = typer.Typer(
+    help="Tenants, their limits of guesses and what their password hashes cost.",
+    no_args_is_help=True,
+)
+Name = Annotated[str, typer.Argument(metavar="NAME", help="As `caas tenant list` shows it.")]
 Limit = Annotated[int | None, typer.Option(min=1, max=10**9)]
 
 
@@ -23,14 +27,24 @@ def list_command(as_json: Json = False) -> None:
     if as_json:
         say_json(found)
         return
-    names = ("name", "created_at", "api_keys", "guesses_per_minute", "guesses_per_day")
-    rows = [[str(tenant[name] or "default") for name in names] for tenant in found]
-    say_table(("tenant", "created", "API keys", "guesses a minute", "guesses a day"), rows)
+    names = ("guesses_per_minute", "guesses_per_day", "password_profile")
+    rows = [
+        [
+            tenant["name"],
+            tenant["created_at"],
+            str(tenant["api_keys"]),
+            *(str(tenant[name] or "default") for name in names),
+        ]
+        for tenant in found
+    ]
+    say_table(
+        ("tenant", "created", "API keys", "guesses a minute", "guesses a day", "passwords"), rows
+    )
 
 
 @app.command("set-limits", epilog="Example: caas tenant set-limits shop --guesses-per-minute 30")
 def set_limits_command(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As `caas tenant list` shows it.")],
+    name: Name,
     guesses_per_minute: Limit = None,
     guesses_per_day: Limit = None,
     default: Annotated[
@@ -53,4 +67,21 @@ def set_limits_command(
         if default
         else tenants.set_limits(home, name, limits, dry_run=dry_run)
     )
+    keystore_change.show(change, as_json=as_json)
+
+
+@app.command(
+    "set-password-profile",
+    epilog="Example: caas tenant set-password-profile shop rfc9106-low-memory",
+)
+def set_password_profile_command(
+    name: Name,
+    profile: Annotated[str, typer.Argument(metavar="PROFILE", help="What a new hash costs.")],
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Let new password hashes cost something else; old ones are updated as users log in."""
+    from caas_cli import keystore_change, tenants
+
+    change = tenants.set_password_profile(Home.from_env(), name, profile, dry_run=dry_run)
     keystore_change.show(change, as_json=as_json)

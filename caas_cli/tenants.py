@@ -1,16 +1,18 @@
-"""`caas tenant`: the applications that API keys belong to, and their limits of guesses."""
+"""`caas tenant`: the applications that API keys belong to, their limits and password costs."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from caas_cli import keystore_change
 from caas_cli.home import Home
 from caas_cli.keystore_change import Change
-from caas_cli.output import timestamp
-from worker.keystore import access, file
+from caas_cli.output import timestamp, warn
+from worker.keystore import access, change, file
 from worker.keystore.access import GuessLimits
 from worker.keystore.document import Keystore
+
+CHEAPEST: Final = "cheapest"
 
 
 def list_all(home: Home) -> list[dict[str, Any]]:
@@ -27,6 +29,7 @@ def list_all(home: Home) -> list[dict[str, Any]]:
             "api_keys": sum(key.tenant == tenant.name for key in keystore.api_keys),
             "guesses_per_minute": tenant.guesses_per_minute,
             "guesses_per_day": tenant.guesses_per_day,
+            "password_profile": tenant.password_profile,
         }
         for tenant in keystore.tenants
     ]
@@ -58,3 +61,19 @@ def reset_limits(home: Home, name: str, *, dry_run: bool) -> Change:
         lambda keystore: access.set_guess_limits(keystore, name, GuessLimits()),
         dry_run=dry_run,
     )
+
+
+def set_password_profile(home: Home, name: str, profile: str, *, dry_run: bool) -> Change:
+    """Let a tenant's new password hashes cost what a named profile says.
+
+    Raises:
+        KeystoreError: no such tenant or profile, or the keystore can't be changed.
+    """
+    applied = keystore_change.apply(
+        home,
+        lambda keystore: change.set_password_profile(keystore, name, profile),
+        dry_run=dry_run,
+    )
+    if profile == CHEAPEST:
+        warn("This profile is for tests: its password hashes can be guessed fast.")
+    return applied

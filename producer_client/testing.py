@@ -25,7 +25,7 @@ from producer_client.async_client import AsyncClient
 from producer_client.client import Client
 from producer_client.transport import IncomingReply, OutgoingMessage
 from worker.keyring import Keyring
-from worker.keystore import change
+from worker.keystore import change, lifecycle
 from worker.keystore.document import Keystore, Profile
 from worker.service import Service
 
@@ -121,6 +121,29 @@ class InMemoryService:
         """Revoke a key, at once."""
         key_id = api_key.split("_")[1]
         self._replace(change.revoke_api_key(self._keystore, key_id, _now_s()))
+
+    def rotate_key(self) -> int:
+        """Add a hardened key version and let it make the new values; its number."""
+        added = lifecycle.add_version(
+            self._keystore,
+            profile=Profile.HARDENED,
+            salt_pool=None,
+            cipher_pool=None,
+            allow_weak=False,
+            now_s=_now_s(),
+            random=secrets,
+        )
+        version = max(record.version for record in added.key_versions)
+        self._replace(lifecycle.promote(added, version))
+        return version
+
+    def disable_key(self, version: int) -> None:
+        """Answer a key version's values with KeyUnavailableError; the primary can't be disabled.
+
+        Raises:
+            ConfigurationError: the primary, or not an enabled version.
+        """
+        self._replace(lifecycle.disable(self._keystore, version))
 
     @contextmanager
     def outage(self) -> Iterator[None]:

@@ -61,6 +61,10 @@ CHANGES: dict[str, tuple[Callable[[Keystore], Keystore], list[str]]] = {
             "tenant shop: guesses a day: default -> 50",
         ],
     ),
+    "tenant's password profile": (
+        lambda k: change.set_password_profile(k, "shop", "rfc9106-low-memory"),
+        ["tenant shop: password profile: cheapest -> rfc9106-low-memory"],
+    ),
     "recipients": (
         lambda k: k.changed(recipients=("age1new",)),
         ["recipient age1new: added", "recipient age1unused: removed"],

@@ -57,3 +57,19 @@ def test_refused_limits(made: Home, run: Any, name: str, value: str) -> None:
     done = run("tenant", "set-limits", name, "--guesses-per-minute", value)
     assert (done.exit_code != 0, "canary" in done.stderr) == (True, False)
     assert limits(run) == (None, None)
+
+
+def test_password_profile(made: Home, run: Any) -> None:
+    """What new password hashes cost is shown and can be changed; weakness is warned of."""
+    assert listed(run)[0]["password_profile"] == "rfc9106-low-memory"
+    done = run("tenant", "set-password-profile", "shop", "cheapest")
+    assert (done.exit_code, "for tests" in done.stderr) == (0, True)
+    assert listed(run)[0]["password_profile"] == "cheapest"
+    assert run("tenant", "set-password-profile", "shop", "rfc9106-high-memory").stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [("canary", "cheapest"), ("shop", "canary")])
+def test_unknown_password_profile(made: Home, run: Any, arguments: tuple[str, str]) -> None:
+    """An unknown tenant or profile is refused and not repeated."""
+    done = run("tenant", "set-password-profile", *arguments)
+    assert (done.exit_code, "canary" in done.stderr) == (ExitCode.CONFIGURATION, False)
