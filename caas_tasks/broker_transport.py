@@ -11,7 +11,7 @@ each of which can go when kombu does it:
 - What stands in a queue and is no message is passed over. In kombu it is a ValueError, TypeError or
   the like that ends the worker: anyone who reaches the broker could stop the fleet.
 - A message is published without waiting for the answer to it; see `caas_tasks.pipelining`. Its body
-  is not wrapped in base64 once more.
+  is not wrapped in base64 once more, and what waits on a lane is plain JSON, for a faster parser.
 - A connection tries again within a second for as long as the broker is away; see `Connection`.
 - Over TLS no authority is trusted beside the given ones, and with Sentinel the sentinels are asked
   over TLS too; see `caas_tasks.redis_connection`.
@@ -21,15 +21,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from queue import Empty
 from typing import Any, Final
 
 import kombu
 import redis
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
-from kombu.utils.json import dumps
-from pydantic_core import to_json
+from kombu.utils.json import dumps, loads
+from pydantic_core import from_json, to_json
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import SentinelManagedConnection
@@ -44,6 +45,7 @@ from caas_tasks.redis_connection import (
     sentinel_pool,
 )
 from caas_tasks.redis_url import KOMBU_SCHEME, KOMBU_SENTINEL_SCHEME, Address
+from caas_tasks.task_message import CONTENT_TYPE
 
 _LANES: Final = frozenset(lane.value for lane in Lane)
 NO_RETRY: Final = Retry(NoBackoff(), 0)
@@ -68,6 +70,12 @@ class Message(kombu_redis.Channel.Message):
             pass
         if not is_whole:
             raise MalformedMessageError
+
+    def _decode(self) -> Any:
+        if self.delivery_info.get("routing_key") in _LANES and self.content_type == CONTENT_TYPE:
+            with suppress(ValueError):  # it refuses what the standard parser takes: lone surrogates
+                return from_json(self.body)
+        return super()._decode()
 
 
 MAX_RECONNECT_S: Final = 1.0
@@ -120,12 +128,41 @@ class Channel(kombu_redis.Channel):
         super().close()
 
     def _brpop_read(self, **options: Any) -> Any:
+        # kombu's, but for the parser, which takes a third of the time, and for what is no message.
         try:
-            return super()._brpop_read(**options)
+            popped = self._popped(options)
+            if popped is None:
+                raise Empty
+            self._give(*popped)
         except (ValueError, TypeError, LookupError, RecursionError) as error:
             # The message is off the queue and nothing waits for it. Its text stays out of the log.
             logger.warning("passed over what is no message: %s", type(error).__name__)
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
         return True
+
+    def _popped(self, options: dict[str, Any]) -> tuple[bytes, bytes] | None:
+        connection = self.client.connection
+        try:
+            popped: tuple[bytes, bytes] | None = self.client.parse_response(
+                connection, "BRPOP", **options
+            )
+        except self.connection_errors:
+            connection.disconnect()  # the next round connects again
+            raise
+        return popped
+
+    def _give(self, key: bytes, text: bytes) -> None:
+        queue = key.decode().rsplit(self.sep, 1)[0]
+        self._queue_cycle.rotate(queue)
+        message: Any = None
+        if queue in _LANES:
+            with suppress(ValueError):
+                message = from_json(text)
+        if message is None:
+            message = loads(text.decode())
+        self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu's own channel does
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         connection = self.connection

@@ -31,11 +31,12 @@ class Call:
         outcome: the answers in order, or the error that the whole call failed with; None before.
         flight: the message it is in; None while it is queued, and again once it is answered.
         loop: the loop that its waiter runs on, or None for a thread.
+        needs_reader: its waiter leaves reading to others; see `reading.py`.
     """
 
     __slots__ = (
-        *("api_key", "deadline", "encoded", "flight", "loop", "operation", "outcome"),
-        "size_bytes",
+        *("api_key", "deadline", "encoded", "flight", "loop", "needs_reader", "operation"),
+        *("outcome", "size_bytes"),
     )
 
     def __init__(
@@ -55,6 +56,7 @@ class Call:
         self.outcome: list[Answer] | ServiceError | None = None
         self.flight: Flight | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.needs_reader = True
 
     def wake(self) -> None:
         """Called once when `outcome` is set: from any thread, or on `loop` where there is one."""

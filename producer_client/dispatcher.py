@@ -6,8 +6,9 @@ flight, so that no quick call waits behind a slow one; see `lanes.py`. A message
 sent again under its id until its callers' deadlines: operations are pure, so a second run is
 harmless, and the first answer wins. One dispatcher serves threads and asyncio tasks alike.
 
-Two daemon threads work for it: `caas-reader` takes replies, `caas-pump` sends again what is overdue
-and sends for asyncio callers, who must not block their loop. Both start with the first call.
+Two daemon threads work for it: `caas-reader` takes the replies that no caller takes by itself, see
+`reading.py`; `caas-pump` sends again what is overdue and sends for asyncio callers, who must not
+block their loop. Both start with the first call.
 """
 
 from __future__ import annotations
@@ -27,22 +28,18 @@ from caas_tasks.errors import (
     ServiceUnavailableError,
     UnreadableMessageError,
 )
-from producer_client.calls import Call, wake
+from producer_client.calls import Call, ThreadCall, wake
 from producer_client.flights import Flight, payload
 from producer_client.lanes import LaneQueue, Lanes
+from producer_client.reading import POLL_S, Reader
 from producer_client.sessions import SessionSource
 from producer_client.transport import MAX_SEND_S, IncomingReply, OutgoingMessage, Transport
-
-POLL_S: Final = 1.0
-"""How long the reader waits in one round trip."""
 
 TICK_S: Final = 0.05
 """How often the pump looks for overdue messages while some are in flight."""
 
 RESTING_TICKS: Final = 40
 """Ticks without anything to do after which the pump rests: waking it would cost each lone call."""
-
-_BACKOFF_S: Final = (0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 class Dispatcher:
@@ -67,12 +64,11 @@ class Dispatcher:
         self._stopped = threading.Event()
         self._work = threading.Event()  # wakes the pump
         self._pump_rests = False
-        self._expecting = threading.Event()  # wakes the reader
         self._lanes = Lanes()
+        self._reader = Reader(self._transport, self._take, self._lanes.has_flights)
         self._sessions = SessionSource(self._server_key, time.monotonic, os.urandom)
-        # What sending and receiving last failed with; None since they last worked.
+        # What sending last failed with; None since it last worked.
         self._send_failure: ServiceUnavailableError | None = None
-        self._receive_failure: ServiceUnavailableError | None = None
         self._threads: list[threading.Thread] = []
 
     def reset_after_fork(self) -> None:
@@ -116,6 +112,16 @@ class Dispatcher:
             self._work.set()
         return True
 
+    def ask(self, call: ThreadCall) -> bool:
+        """Submit a thread's call and wait; whether the outcome came before its deadline.
+
+        Raises:
+            ServiceUnavailableError, RequestTimeoutError: as `submit`.
+        """
+        call.needs_reader = False
+        self.submit(call, may_block=True)
+        return self._reader.wait(call)
+
     def give_up(self, call: Call) -> ServiceError | None:
         """Stop waiting for a call; the error to raise, or None when its answer has just come."""
         with self._lock:
@@ -130,7 +136,7 @@ class Dispatcher:
 
     def late(self) -> ServiceError:
         """What a call fails with whose deadline has passed."""
-        obstacle = self._send_failure or self._receive_failure
+        obstacle = self._send_failure or self._reader.failure
         return RequestTimeoutError() if obstacle is None else ServiceUnavailableError(str(obstacle))
 
     def _leave_flight(self, call: Call, flight: Flight) -> None:
@@ -149,12 +155,13 @@ class Dispatcher:
             self._room.notify_all()
             threads = list(self._threads)
         wake(calls)
-        for event in (self._stopped, self._work, self._expecting):
+        for event in (self._stopped, self._work):
             event.set()
-        self._transport.interrupt()
+        self._reader.stop()
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(timeout=2 * POLL_S)
+        self._reader.join()
         with self._send_lock:
             self._transport.close()
 
@@ -205,7 +212,7 @@ class Dispatcher:
         now = time.monotonic()
         # Noted before the message leaves: its reply may come before `send` returns.
         flight.mark_sent(now)
-        self._expecting.set()
+        self._reader.expect(flight)
         if self._pump_rests:
             self._work.set()
         try:
@@ -242,28 +249,6 @@ class Dispatcher:
         with self._lock:
             return self._lanes.overdue(time.monotonic())
 
-    def _read(self) -> None:
-        failures = 0
-        replies: list[IncomingReply] = []
-        while not self._stopped.is_set():
-            if not replies and not self._lanes.has_flights():
-                # A whole round trip without a reply, and none is expected: rest until one is.
-                self._expecting.clear()
-                if not self._lanes.has_flights() and not self._stopped.is_set():
-                    self._expecting.wait()
-                    continue  # `close` wakes it too
-            try:
-                replies = self._transport.receive(POLL_S)
-            except ServiceUnavailableError as error:
-                self._receive_failure = error
-                self._stopped.wait(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
-                failures += 1
-                continue
-            failures = 0
-            self._receive_failure = None
-            if replies:
-                self._take(replies)
-
     def _take(self, replies: Iterable[IncomingReply]) -> None:
         for reply in replies:
             found = self._lanes.find(reply.message_id)
@@ -283,7 +268,7 @@ class Dispatcher:
         self._send_ready()
 
     def _start_threads(self) -> None:
-        for name, target in (("caas-reader", self._read), ("caas-pump", self._pump)):
+        for name, target in (("caas-reader", self._reader.run), ("caas-pump", self._pump)):
             thread = threading.Thread(target=target, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()

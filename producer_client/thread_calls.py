@@ -71,11 +71,13 @@ class ThreadCalls(BaseClient):
     def _one(self, operation: Operation, item: wire.WireItem, timeout_s: float | None) -> Any:
         deadline = self._deadline(timeout_s, operation.lane)
         call = ThreadCall(operation, self._key(None), (item,), deadline)
-        self._dispatcher.submit(call, may_block=True)
-        return self._only(self._wait(call))
+        return self._only(self._result(call, in_time=self._dispatcher.ask(call)))
 
     def _wait(self, call: ThreadCall) -> list[wire.Answer]:
-        if not call.wait(call.deadline - time.monotonic()):
+        return self._result(call, in_time=call.wait(call.deadline - time.monotonic()))
+
+    def _result(self, call: ThreadCall, *, in_time: bool) -> list[wire.Answer]:
+        if not in_time:
             error = self._dispatcher.give_up(call)
             if error is not None:
                 raise error

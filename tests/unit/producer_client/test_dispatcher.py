@@ -18,7 +18,7 @@ from caas_tasks.errors import (
 )
 from caas_tasks.names import Lane, Operation
 from producer_client import dispatcher as dispatcher_module
-from producer_client import lanes, waiting
+from producer_client import lanes, reading, waiting
 from producer_client.flights import Flight
 
 SAFETY_S = 30.0
@@ -459,7 +459,7 @@ def test_lost_reply_connection_counts_as_unreachable_until_it_is_back(
     rig: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reader that can't reach the reply store tries on; replies that came meanwhile are read."""
-    monkeypatch.setattr(dispatcher_module, "_BACKOFF_S", (0.0, 0.001))
+    monkeypatch.setattr(reading, "_BACKOFF_S", (0.0, 0.001))
     rig.transport.is_deaf = True
     call = rig.submit()
     rig.transport.wait_for(lambda: rig.transport._looks >= 4)
@@ -517,10 +517,11 @@ def test_child_of_a_fork_starts_afresh(rig: Any) -> None:
     """The child has locks, threads, a session and an inbox of its own, and none of the calls."""
     rig.submit("the parent's")
     parents = [rig.dispatcher._lock, rig.dispatcher._sessions, *rig.dispatcher._threads]
+    parents_reader = rig.dispatcher._reader
     stopped, work, expecting = (
         rig.dispatcher._stopped,
         rig.dispatcher._work,
-        rig.dispatcher._expecting,
+        rig.dispatcher._reader._expecting,
     )
     rig.dispatcher.reset_after_fork()
     assert rig.transport.resets == 1
@@ -528,5 +529,6 @@ def test_child_of_a_fork_starts_afresh(rig: Any) -> None:
     assert rig.dispatcher._lock not in parents
     assert rig.dispatcher._sessions not in parents
     assert rig.dispatcher._threads == []
+    parents_reader._stopped.set()
     for event in (stopped, work, expecting):
         event.set()  # ends the threads that a real child would not have
