@@ -140,8 +140,10 @@ class Sealed(Generic[T]):
             return
         rows = [(target, cell)]
         for other in self._others(target):
-            found = self._cell_to_seal(other)
-            if found is not None and getattr(other, self._user) is not None:
+            self._make_user(other)
+            # A user that comes by a relationship may not be there yet: that row's turn comes.
+            found = None if getattr(other, self._user) is None else self._cell_to_seal(other)
+            if found is not None:
                 rows.append((other, found))
         seal_cells([(each, getattr(row, self._user)) for row, each in rows])
 
@@ -163,9 +165,7 @@ class Sealed(Generic[T]):
             # The row was given to another user: another cell, so that the column is written.
             cell = cell.replaced_by(cell.read(cell.user))
             setattr(row, self._key, cell)
-        if user is None or cell.request(user) is None:
-            return None
-        return cell
+        return None if cell.request(user) is None else cell
 
     def _make_user(self, row: Any) -> None:
         """Take the column's default now: SQLAlchemy would take it after the value is sealed."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel
 from sqlalchemy import StaticPool, create_engine, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -174,6 +175,27 @@ def test_an_application_without_the_lifespan_says_so() -> None:
 
     with TestClient(app) as client, pytest.raises(RuntimeError, match="lifespan"):
         client.get("/")
+
+
+def test_an_application_with_a_lifespan_of_its_own_adds_the_client(
+    shared_service: InMemoryService,
+) -> None:
+    """Both states are there."""
+    caas = lifespan_with(shared_service.async_client)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        async with caas(app) as state:
+            yield {**state, "own": 1}
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.get("/")
+    async def ask(request: Request, client: CaasClient) -> list[Any]:
+        return [request.state.own, await client.blind_index("field", "value") != ()]
+
+    with TestClient(app) as browser:
+        assert browser.get("/").json() == [1, True]
 
 
 def test_a_missing_setting_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

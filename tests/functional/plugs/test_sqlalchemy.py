@@ -124,6 +124,13 @@ def test_a_user_that_comes_by_a_relationship_is_known_in_time(session: Session) 
     assert (note.text, note.owner.address) == (ADDRESS, "hers")
 
 
+def test_a_row_without_a_user_is_refused(session: Session) -> None:
+    """There is nobody to bind the value to."""
+    session.add(Note(text=ADDRESS))
+    with pytest.raises(InvalidRequestError, match="must be a UUID"):
+        session.flush()
+
+
 def test_a_plaintext_in_an_insert_is_refused(session: Session) -> None:
     """Statements that pass the mapper by write no plaintext."""
     with pytest.raises(StatementError) as refused:
