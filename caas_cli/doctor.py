@@ -136,7 +136,7 @@ def _keystore(home: Home) -> list[Finding]:
                 "server key",
                 False,
                 "CAAS_SERVER_KEY is of no service key that is in use",
-                f"take it from {home.client_env}, which `caas up` keeps up to date",
+                "`caas service-key list --json` has it; `caas up` brings client.env up to date",
             )
         )
     return found
