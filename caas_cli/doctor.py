@@ -112,7 +112,7 @@ def _files(home: Home) -> list[Finding]:
 
 
 def _keystore(home: Home) -> list[Finding]:
-    from worker.keystore import change, file
+    from worker.keystore import change, file, upkeep
     from worker.keystore.document import State
     from worker.keystore.errors import KeystoreError
 
@@ -127,6 +127,16 @@ def _keystore(home: Home) -> list[Finding]:
     detail = f"opens: {enabled} enabled key version(s), {len(keystore.api_keys)} API key(s)"
     found = [Finding("keystore", True, detail)]
     server_key = _setting(home, client_env.SERVER_KEY)
+    due = [record for record in keystore.key_versions if upkeep.is_due(record, time.time())]
+    if due:
+        found.append(
+            Finding(
+                "destruction",
+                False,
+                f"{len(due)} key version(s) past the grace period still have their secret",
+                "caas key destroy --finish",
+            )
+        )
     handed_out = {
         change.public_half(key).to_text() for key in keystore.service_keys if key.retired_at is None
     }
