@@ -18,7 +18,7 @@ from caas_tasks import api_key as api_keys
 from caas_tasks import envelope
 from caas_tasks.encoding import encode_json
 from caas_tasks.names import Operation
-from worker import service
+from worker import batch, service
 from worker.keystore import change
 
 UUID = "4dbcbcfe-4800-40a8-badf-c26b73af230c"
@@ -87,7 +87,8 @@ def watch(world: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapture
         found.errors.append(error)
         return error_body(error)
 
-    monkeypatch.setattr(service, "error_body", recording)
+    for module in (service, batch):
+        monkeypatch.setattr(module, "error_body", recording)
     return found
 
 
@@ -133,6 +134,107 @@ BAD_ITEMS: dict[str, tuple[object, str]] = {
 def test_bad_item(watch: Watch, item: object, expected: str) -> None:
     """A bad item gets its typed error."""
     assert code(watch.ask([item])) == expected
+
+
+# --- passwords, seals and tokens
+
+MARKER_64 = base64.b64encode(MARKER.encode()).decode()
+HASH = "$caas-argon2id$v=19$m=8,t=1,p=1,k=1$" + "A" * 22 + "$" + "A" * 43
+USER: dict[str, object] = {"userUUID": UUID}
+VERIFY = {**USER, "password": MARKER}
+BAD_PROTECTION: dict[str, tuple[Operation, dict[str, object], str]] = {
+    "password of 64 KiB + 1": (
+        Operation.HASH_PASSWORD,
+        {**USER, "password": MARKER.ljust(LIMIT + 1)},
+        "payload_too_large",
+    ),
+    "password of another type": (
+        Operation.HASH_PASSWORD,
+        {**USER, "password": [MARKER]},
+        "invalid_request",
+    ),
+    "no password": (Operation.VERIFY_PASSWORD, {**USER, "hash": MARKER}, "invalid_request"),
+    "hash of another scheme": (
+        Operation.VERIFY_PASSWORD,
+        {**VERIFY, "hash": f"$2b$12${MARKER}"},
+        "invalid_request",
+    ),
+    "hash without a field": (
+        Operation.VERIFY_PASSWORD,
+        {**VERIFY, "hash": HASH.replace(",k=1", "")},
+        "invalid_request",
+    ),
+    "hash of absurd costs": (
+        Operation.VERIFY_PASSWORD,
+        {**VERIFY, "hash": HASH.replace("m=8", "m=4294967295")},
+        "invalid_request",
+    ),
+    "hash of a version unknown": (
+        Operation.VERIFY_PASSWORD,
+        {**VERIFY, "hash": HASH.replace("k=1", "k=9")},
+        "unavailable",
+    ),
+    "long hash": (
+        Operation.VERIFY_PASSWORD,
+        {**VERIFY, "hash": MARKER * 20},
+        "invalid_request",
+    ),
+    "plaintext that is no base64": (
+        Operation.SEAL,
+        {**USER, "plaintext": MARKER + "!"},
+        "invalid_request",
+    ),
+    "plaintext of another alphabet": (
+        Operation.SEAL,
+        {**USER, "plaintext": "_-__"},
+        "invalid_request",
+    ),
+    "plaintext of 64 KiB + 1": (
+        Operation.SEAL,
+        {**USER, "plaintext": base64.b64encode(MARKER.encode().ljust(LIMIT + 1)).decode()},
+        "payload_too_large",
+    ),
+    "context of 1 KiB + 1": (
+        Operation.SEAL,
+        {**USER, "plaintext": MARKER_64, "context": base64.b64encode(bytes(1_025)).decode()},
+        "invalid_request",
+    ),
+    "token that is none": (Operation.OPEN, {**USER, "token": MARKER}, "undecryptable"),
+    "token that is no base64": (
+        Operation.OPEN,
+        {**USER, "token": f"caas1.{MARKER}!"},
+        "undecryptable",
+    ),
+    "token of a version unknown": (
+        Operation.REWRAP,
+        {**USER, "token": "caas1.AAAACQ" + "A" * 120},
+        "unavailable",
+    ),
+    "token of 87,501 characters": (
+        Operation.OPEN,
+        {**USER, "token": MARKER.ljust(87_501, "A")},
+        "payload_too_large",
+    ),
+    "token of another type": (Operation.REWRAP, {**USER, "token": [MARKER]}, "invalid_request"),
+    "lone surrogate": (Operation.OPEN, {**USER, "token": MARKER + "\ud800"}, "invalid_request"),
+}
+
+
+@pytest.mark.parametrize(
+    ("operation", "item", "expected"), BAD_PROTECTION.values(), ids=BAD_PROTECTION.keys()
+)
+def test_bad_item_of_a_protecting_operation(
+    watch: Watch, operation: Operation, item: dict[str, object], expected: str
+) -> None:
+    """A bad password, hash, plaintext or token gets its typed error, and shows nowhere."""
+    payload = json.dumps({"apiKey": watch.world.api_key, "items": [item]}).encode()
+    assert code(watch.ask_raw(payload, operation)) == expected
+
+
+def test_token_of_a_mebibyte(watch: Watch) -> None:
+    """A token that fills a whole message is refused by its length."""
+    item = {**USER, "token": "caas1." + MARKER.ljust(1_000_000, "A")}
+    assert code(watch.ask([item], Operation.OPEN)) == "payload_too_large"
 
 
 @pytest.mark.parametrize("data", ["", "x" * LIMIT])
