@@ -94,7 +94,8 @@ def open_rows(kind: Format, path: Path, columns: Columns, operation: BulkOperati
     if kind is Format.CSV:
         from caas_cli.bulk.csv_rows import CsvRows
 
-        return CsvRows(path, columns, make_entry, operation.chunk_rows)
+        is_plain = not (operation.takes_bytes or operation.takes_context)
+        return CsvRows(path, columns, make_entry, operation.chunk_rows, is_plain=is_plain)
     if kind is Format.JSONL:
         from caas_cli.bulk.json_rows import JsonRows
 

@@ -117,6 +117,10 @@ def _ending_in_one_line() -> Iterator[None]:
         problem = "stopped"
     except ServiceError as error:
         problem, code = error.message.rstrip("."), exit_code_of(error)
+    except CommandError as error:
+        if error.exit_code != ExitCode.TEMPORARY:  # of a full disk, which room can be made on
+            raise
+        problem = str(error)
     finally:
         signal.signal(signal.SIGTERM, before)
     if problem:
