@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -14,9 +13,9 @@ from pydantic import Field
 from caas_cli import client_env
 from caas_cli.exit_codes import CommandError, ExitCode, UsageError
 from caas_cli.home import Home
+from caas_tasks import log_format
 from caas_tasks.settings import CaasSettings, load_settings
 
-LOG_FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 MAX_PORT: Final = 65_535
 GRACE_S: Final = 10
 _BACKLOG: Final = 2_048
@@ -89,7 +88,7 @@ def run(home: Home, host: str | None, port: int | None, listen_fd: int | None) -
     application = create_app(settings)
     tls = server_context(settings.gateway_tls_cert, settings.gateway_tls_key)
     listener = listen(*listen_settings(host, port)) if listen_fd is None else _inherited(listen_fd)
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    log_format.configure(settings, logging.INFO)
     config = uvicorn.Config(
         application,
         log_config=None,

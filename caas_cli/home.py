@@ -97,6 +97,11 @@ class Home:
         return self.folder / "audit"
 
     @property
+    def metrics_folder(self) -> Path:
+        """Where the workers of `caas up` keep the values of their metrics."""
+        return self.folder / "metrics"
+
+    @property
     def broker_folder(self) -> Path:
         """The embedded broker's working folder."""
         return self.folder / "broker"

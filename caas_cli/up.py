@@ -14,7 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from caas_cli import broker, client_env, gateway_command, http_probe, worker_command
+from caas_cli import (
+    broker,
+    client_env,
+    gateway_command,
+    http_probe,
+    up_metrics,
+    worker_command,
+)
 from caas_cli.exit_codes import CommandError, ExitCode
 from caas_cli.home import Home
 from caas_cli.init import InitRequest, finish_interrupted, init
@@ -130,16 +137,16 @@ def _api_key(home: Home) -> str:
 
 
 def _service_parts(running: Running, options: UpOptions, listener: socket.socket) -> list[Part]:
-    environment = _environment(running)
+    of_workers, of_gateway = up_metrics.environments(running.home, _environment(running))
     # -P keeps modules of the working folder out; PYTHONPATH names where this package is.
     python = [sys.executable, "-P", "-m", "caas_cli"]
     names = [f"worker-{n}" for n in range(1, options.workers + 1)]
     worker = [*python, "worker", worker_command.QUIET]
     gateway = [*python, "gateway", "--listen-fd", str(listener.fileno())]
     return [
-        *(Part(name, worker, environment, stop_order=1) for name in names),
-        Part("passwords", [*worker, "--lane=password"], environment, stop_order=1),
-        Part("gateway", gateway, environment, stop_order=0, pass_fds=(listener.fileno(),)),
+        *(Part(name, worker, of_workers, stop_order=1) for name in names),
+        Part("passwords", [*worker, "--lane=password"], of_workers, stop_order=1),
+        Part("gateway", gateway, of_gateway, stop_order=0, pass_fds=(listener.fileno(),)),
     ]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,11 +31,20 @@ _SECURITY_HEADERS: Final = (
 logger = logging.getLogger(__name__)
 
 
-class AccessLog:
-    """ASGI middleware; wraps an application."""
+Observe = Callable[[str, int, float], None]
+"""Is told of each request: its route, status and seconds."""
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class AccessLog:
+    """ASGI middleware; wraps an application.
+
+    Args:
+        observe: told of each request at its end.
+    """
+
+    def __init__(self, app: ASGIApp, observe: Observe | None = None) -> None:
         self._app = app
+        self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, log it, and let no exception out."""
@@ -61,14 +71,17 @@ class AccessLog:
             if not status:
                 await problem.send(send_with_headers)
         finally:
+            took_s = time.perf_counter() - started_s
+            route, status = _route(scope), status or _CLIENT_GONE
+            method = scope["method"] if scope["method"] in _METHODS else "-"
             logger.info(
                 "%s %s %d %.1f ms %s",
-                scope["method"] if scope["method"] in _METHODS else "-",
-                _route(scope),
-                status or _CLIENT_GONE,
-                (time.perf_counter() - started_s) * 1_000,
-                request_id,
-            )
+                *(method, route, status, took_s * 1_000, request_id),
+                extra={"request_id": request_id, "method": method, "route": route,
+                       "status": status, "duration_ms": round(took_s * 1_000, 3)},
+            )  # fmt: skip
+            if self._observe is not None:
+                self._observe(route, status, took_s)
 
 
 def _route(scope: Scope) -> str:

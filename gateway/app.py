@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -28,6 +29,9 @@ from gateway.routes import ClientSlot, ItemsClient, operation_routes
 from gateway.settings import GatewaySettings
 from producer_client import AsyncClient
 
+if TYPE_CHECKING:
+    from gateway.metrics import GatewayMetrics
+
 
 def create_app(
     settings: GatewaySettings | None = None, client: ItemsClient | None = None
@@ -44,6 +48,7 @@ def create_app(
     if client is None and settings is None:
         settings = load_settings(GatewaySettings)
     slot = ClientSlot(client)
+    metrics = _metrics(settings)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -52,21 +57,33 @@ def create_app(
             return
         opened = _open_client(settings)
         slot.client = opened
+        if metrics is not None:
+            metrics.start()
         try:
             yield
         finally:
+            if metrics is not None:
+                metrics.stop()
             slot.client = None
             await opened.close()
 
     app = Starlette(
         routes=_routes(slot),
-        middleware=[Middleware(AccessLog)],
+        middleware=[Middleware(AccessLog, observe=None if metrics is None else metrics.observe)],
         exception_handlers={HTTPException: _route_problem},
         lifespan=lifespan,
     )
     # A redirect would repeat the path and query, and send an API key twice.
     app.router.redirect_slashes = False
     return app
+
+
+def _metrics(settings: GatewaySettings | None) -> GatewayMetrics | None:
+    if settings is None or not settings.metrics_port:
+        return None
+    from gateway.metrics import GatewayMetrics
+
+    return GatewayMetrics(settings)
 
 
 def _open_client(settings: GatewaySettings) -> AsyncClient:

@@ -134,5 +134,9 @@ def internal(error: Exception) -> Problem:
     incident = secrets.token_hex(_INCIDENT_BYTES)
     frames = traceback.extract_tb(error.__traceback__)
     where = " > ".join(f"{frame.filename}:{frame.lineno}({frame.name})" for frame in frames)
-    logger.error("internal error %s: %s at %s", incident, type(error).__name__, where)
+    logger.error(
+        "internal error %s: %s at %s",
+        *(incident, type(error).__name__, where),
+        extra={"incident": incident},
+    )
     return from_error(InternalError(f"Internal error {incident}."))

@@ -7,12 +7,14 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from caas_tasks.log_format import LogSettings
+from caas_tasks.metrics_settings import MetricsSettings
 from producer_client.settings import ServiceSettings
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
-class GatewaySettings(ServiceSettings):
+class GatewaySettings(ServiceSettings, MetricsSettings, LogSettings):
     """Where the gateway listens, and what it needs to reach the workers. It has no API key."""
 
     gateway_host: Annotated[str, Field(min_length=1)] = Field(

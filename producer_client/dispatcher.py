@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import uuid
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -28,6 +27,7 @@ from caas_tasks.errors import (
     ServiceUnavailableError,
     UnreadableMessageError,
 )
+from caas_tasks.message_id import new_message_id
 from producer_client.calls import Call, ThreadCall, wake
 from producer_client.flights import Flight, payload
 from producer_client.lanes import LaneQueue, Lanes
@@ -194,14 +194,15 @@ class Dispatcher:
 
     def _seal(self, lane: LaneQueue, calls: list[Call]) -> Flight:
         operation = calls[0].operation
-        message_id = str(uuid.uuid4())
+        now_ms = time.time_ns() // 1_000_000
+        message_id = new_message_id(now_ms, os.urandom)
         session = self._sessions.current()
         left_s = max(0.0, max(call.deadline for call in calls) - time.monotonic())
         sealed = seal_request(
             session,
             operation.task_name,
             message_id,
-            time.time_ns() // 1_000_000 + int(lane.lifetime_s(left_s) * 1_000),
+            now_ms + int(lane.lifetime_s(left_s) * 1_000),
             payload(calls),
             os.urandom(NONCE_BYTES),
         )

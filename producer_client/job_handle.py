@@ -29,7 +29,7 @@ class JobHandle:
     """A handle taken apart.
 
     Attributes:
-        job_id: 16 random bytes.
+        job_id: as `caas_tasks.message_id.new_id` makes it; 16 bytes.
         messages: how many messages the job went out in.
         reply_key: opens the replies; 32 bytes.
     """

@@ -28,6 +28,7 @@ from caas_tasks.errors import (
     UnreadableMessageError,
 )
 from caas_tasks.job_ledger import JOB_TTL_S
+from caas_tasks.message_id import new_id
 from caas_tasks.messages import encode_request
 from caas_tasks.names import Lane, Operation
 from producer_client import wire
@@ -38,7 +39,6 @@ from producer_client.results import Encrypted
 from producer_client.settings import checked_timeout_s
 from producer_client.transport import JobStore, OutgoingMessage
 
-_JOB_ID_BYTES: Final = 16
 _POLL_S: Final = (0.02, 0.05, 0.1, 0.2, 0.5)
 
 Results = list[Encrypted | ServiceError]
@@ -69,8 +69,9 @@ def prepare(
     """
     secret = os.urandom(SECRET_BYTES)
     session = ClientSession.start(server_key, secret)
-    job_id = os.urandom(_JOB_ID_BYTES)
-    expiry_ms = time.time_ns() // 1_000_000 + JOB_TTL_S * 1_000
+    now_ms = time.time_ns() // 1_000_000
+    job_id = new_id(now_ms, os.urandom)
+    expiry_ms = now_ms + JOB_TTL_S * 1_000
     messages = []
     for number, items in enumerate(_portions(pairs)):
         if number == MAX_JOB_MESSAGES:

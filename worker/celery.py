@@ -16,9 +16,11 @@ from celery.signals import (
     setup_logging,
     worker_process_init,
     worker_process_shutdown,
+    worker_ready,
     worker_shutdown,
 )
 
+from caas_tasks import log_format
 from caas_tasks.celery_app import create_app
 from caas_tasks.errors import ConfigurationError
 from caas_tasks.settings import load_settings
@@ -28,7 +30,6 @@ from worker.settings import WorkerSettings
 from worker.tasks import register
 
 EXIT_CONFIGURATION: Final = 78  # EX_CONFIG of sysexits.h
-LOG_FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 # One line a task at INFO costs more than the task: these two say so only when asked to debug.
 _CHATTY_LOGGERS: Final = ("celery.worker.strategy", "celery.app.trace")
 
@@ -53,6 +54,15 @@ def build() -> Celery:
 
 
 def _connect_signals(settings: WorkerSettings) -> None:
+    def prepare(options: dict[str, Any] | None = None, **_kwargs: Any) -> None:
+        try:
+            RUNTIME.watch.prepare(settings, str((options or {}).get("pool")))
+        except ConfigurationError as error:
+            _fail(error)
+
+    def serve_metrics(sender: Any = None, **_kwargs: Any) -> None:
+        RUNTIME.watch.serve(sender)
+
     def open_keystore(**_kwargs: Any) -> None:
         try:
             RUNTIME.start(settings)
@@ -61,15 +71,20 @@ def _connect_signals(settings: WorkerSettings) -> None:
 
     def configure_logging(loglevel: int | str | None = None, **_kwargs: Any) -> None:
         level = logging.getLevelName(settings.log_level) if loglevel is None else loglevel
-        logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr)
+        log_format.configure(settings, level)
         for name in _CHATTY_LOGGERS:
             is_debug = logging.getLogger().isEnabledFor(logging.DEBUG)
             logging.getLogger(name).setLevel(logging.DEBUG if is_debug else logging.WARNING)
 
-    def stop(**_kwargs: Any) -> None:
+    def stop(pid: int | None = None, **_kwargs: Any) -> None:
         RUNTIME.stop()
+        RUNTIME.watch.stop()
+        if pid is not None:
+            RUNTIME.watch.forget_process(pid)
 
+    celeryd_init.connect(prepare, weak=False)
     celeryd_init.connect(open_keystore, weak=False)
+    worker_ready.connect(serve_metrics, weak=False)
     worker_process_init.connect(open_keystore, weak=False)
     worker_shutdown.connect(stop, weak=False)
     worker_process_shutdown.connect(stop, weak=False)

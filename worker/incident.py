@@ -29,6 +29,7 @@ def report(
         operation.task_name,
         type(error).__name__,
         _where(error),
+        extra={"incident": incident, "operation": operation.value},
     )
     return InternalError(f"Internal error {incident}.")
 

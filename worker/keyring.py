@@ -156,6 +156,16 @@ class Keyring:
         """The primary key version's number."""
         return self._keystore.primary
 
+    @property
+    def enabled_versions(self) -> int:
+        """How many key versions can be used."""
+        return sum(record.root is not None for record in self._keystore.key_versions)
+
+    @property
+    def session_count(self) -> int:
+        """How many opened sessions are kept."""
+        return len(self._sessions)
+
     def api_key(self, key_id: str) -> ApiKey | None:
         """The record of an API key, or None."""
         return self._api_keys.get(key_id)

@@ -13,6 +13,7 @@ from worker.keyring_source import KeyringSource
 from worker.operations.means import PasswordMemory
 from worker.service import Service
 from worker.settings import WorkerSettings
+from worker.watch import Watch
 
 
 class Runtime:
@@ -21,6 +22,7 @@ class Runtime:
     def __init__(self) -> None:
         self._service: Service | None = None
         self._guards: Guards | None = None
+        self.watch = Watch()
         self._pid = 0
 
     def start(self, settings: WorkerSettings) -> None:
@@ -41,7 +43,10 @@ class Runtime:
             os.urandom,
             reread=source.reread,
             # The audit log first: what it keeps back the others count as refused.
-            observers=[] if audit is None else [audit],
+            observers=[
+                *([] if audit is None else [audit]),
+                *self.watch.observers(source.current),
+            ],
             user_names=self._guards.user_names,
             limits=self._guards.limits,
             key_guard=self._guards.key_guard,

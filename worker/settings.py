@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 
 from caas_tasks.errors import ConfigurationError
+from caas_tasks.log_format import LogSettings
+from caas_tasks.metrics_settings import MetricsSettings
 from caas_tasks.redis_url import BrokerUrl
 from caas_tasks.settings import BrokerSettings
 from worker.guess_windows import MAX_GUESSES
@@ -15,7 +17,7 @@ from worker.guess_windows import MAX_GUESSES
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
-class WorkerSettings(BrokerSettings):
+class WorkerSettings(BrokerSettings, MetricsSettings, LogSettings):
     """Where the keystore is, what is limited and kept account of, and how the worker logs."""
 
     keystore: Path = Field(

@@ -158,6 +158,6 @@ def test_logging(
     load()
     celery.signals.setup_logging.send(sender=None, loglevel=given)
     (options,) = logging_calls
-    assert (options["level"], options["stream"]) == (level, sys.stderr)
-    assert "%(message)s" in options["format"]
+    (handler,) = options["handlers"]
+    assert (options["level"], handler.stream) == (level, sys.stderr)
     assert [logging.getLogger(name).level for name in CHATTY] == [chatty, chatty]
