@@ -346,6 +346,36 @@ def test_malformed_recipient(rotated: Home, run: Any, arguments: tuple[str, ...]
     assert (done.exit_code, "canary" in done.stderr) == (ExitCode.USAGE, False)
 
 
+def test_export_that_cannot_be_written(rotated: Home, run: Any, tmp_path: Path) -> None:
+    """A folder that isn't there is one line, and nothing is left behind."""
+    recipient = load(rotated).recipients[0]
+    done = run("key", "export", "--to", recipient, "--out", str(tmp_path / "none" / "keys.age"))
+    assert (done.exit_code, done.stderr.count("\n")) == (ExitCode.CONFIGURATION, 1)
+    assert "cannot be written" in done.stderr
+
+
+BAD_EXPORTS = {
+    "missing": (None, "not found"),
+    "empty": (b"", "is empty"),
+    "no age file": (b"canary", "does not open with this identity, or the file is damaged"),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), BAD_EXPORTS.values(), ids=BAD_EXPORTS.keys())
+def test_import_of_a_bad_file(
+    rotated: Home, run: Any, tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    """A file that can't be taken in changes nothing and is not shown."""
+    before = rotated.keystore.read_bytes()
+    path = tmp_path / "keys.age"
+    if content is not None:
+        path.write_bytes(content)
+    done = run("key", "import", str(path))
+    assert (done.exit_code, reason in done.stderr) == (ExitCode.CONFIGURATION, True)
+    assert "canary" not in done.stderr
+    assert rotated.keystore.read_bytes() == before
+
+
 def test_exported_versions_come_back(rotated: Home, run: Any, tmp_path: Path) -> None:
     """A version that is missing from a keystore is taken in from an export."""
     out = tmp_path / "keys.age"
