@@ -1,6 +1,6 @@
 """`caas bulk encrypt` of a CSV file against `encrypt_many` of the same pairs, in one run.
 
-    .venv/bin/python -m benchmarks.bulk_rate                  # a million rows, three rounds
+    .venv/bin/python -m benchmarks.bulk_rate                  # a million rows, five rounds
     .venv/bin/python -m benchmarks.bulk_rate --rows 100000
 
 One broker and one worker process for both; rounds alternate. Every row has a user of its own, but
@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from benchmarks import machine
 from benchmarks.contenders import BY_NAME, ROOT
-from benchmarks.stage import Stage, rss_bytes
+from benchmarks.stage import Stage, cpu_s, rss_bytes
 from producer_client import Client, Encrypted
 
 RESULTS: Final = ROOT / "benchmarks" / "results"
@@ -126,8 +126,9 @@ def measure(rows: int, rounds: int) -> dict[str, Any]:
         source, output = folder / "in.csv", folder / "out.csv"
         bad = write_rows(source, rows)
         found: list[dict[str, Any]] = []
-        with stage.serve(BY_NAME["caas"]):
+        with stage.serve(BY_NAME["caas"]) as served:
             for number in range(rounds):
+                before = cpu_s(served.pids)
                 line = subprocess.run(
                     [sys.executable, "-m", "benchmarks.bulk_rate", "--many", str(source)],
                     cwd=ROOT,
@@ -136,9 +137,11 @@ def measure(rows: int, rounds: int) -> dict[str, Any]:
                     capture_output=True,
                     text=True,
                 )
-                found.append({"many": json.loads(line.stdout)})
-                found[-1]["bulk"] = bulk(source, output, stage.env)
-                one = found[-1]
+                between = cpu_s(served.pids)
+                one = {"many": json.loads(line.stdout), "bulk": bulk(source, output, stage.env)}
+                one["many"]["worker_cpu_s"] = between - before
+                one["bulk"]["worker_cpu_s"] = cpu_s(served.pids) - between
+                found.append(one)
                 print(f"round {number + 1}: {one['bulk']['per_s'] / one['many']['per_s']:.2f}")
     return {"rows": rows, "bad_row": bad, "rounds": found}
 
@@ -147,7 +150,7 @@ def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bulk_rate", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--many", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.many is not None:
