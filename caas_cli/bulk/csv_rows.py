@@ -21,6 +21,9 @@ from caas_cli.bulk.private_files import plain_problems
 CHUNK_CHARS: Final = 512 * 1024
 """Text of a chunk after which no further row joins it."""
 
+MAX_CELL_CHARS: Final = 1024 * 1024
+"""Longest cell; behind a quote that is never closed the rest of the file is one."""
+
 READ_BYTES: Final = 256 * 1024
 _Row = list[str]
 
@@ -63,6 +66,7 @@ class CsvRows:
         self._is_plain = is_plain
         self._reader = csv.reader(self._text, delimiter=columns.delimiter, strict=True)
         self._line = 0
+        csv.field_size_limit(MAX_CELL_CHARS)  # of the whole process, whose default is 128 KiB
         try:
             self._find_columns(self._read_header())
         except BaseException:

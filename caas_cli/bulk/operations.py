@@ -54,6 +54,7 @@ class BulkOperation:
         default_fields: the columns of an output file when none are chosen.
         takes_context: whether a row has a context beside its value.
         takes_bytes: whether the value is bytes rather than text.
+        may_repeat: whether its own result may be its value again, with nothing harmed.
         most_bytes: the longest value, in bytes.
         chunk_rows: most rows that are asked for together.
         chunks_under_way: how many chunks are asked for at a time.
@@ -67,6 +68,7 @@ class BulkOperation:
     call: Callable[[Client, list[Any], float], list[Any]]
     takes_context: bool = False
     takes_bytes: bool = False
+    may_repeat: bool = False
     most_bytes: int = MAX_ITEM_BYTES
     chunk_rows: int = FAST_ROWS
     chunks_under_way: int = 8
@@ -174,6 +176,7 @@ OPERATIONS: Final[dict[str, BulkOperation]] = {
         default_fields=(Field.TOKEN,),
         call=lambda client, entries, timeout_s: client.rewrap_many(entries, timeout_s=timeout_s),
         takes_context=True,
+        may_repeat=True,
         most_bytes=MAX_TOKEN_CHARS,
     ),
     "seal": BulkOperation(

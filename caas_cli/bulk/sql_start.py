@@ -57,7 +57,7 @@ def start_table(request: Request, home: Home) -> Report:
             engine,
             table,
             SqlCheckpoint(engine, keyed_hash(api_key, b"table", options.encode())),
-            request.failures or Path(f"{request.table}.failures.csv"),
+            request.failures or Path(f"{request.table}.failures.csv".replace("/", "_")),
             request.operation.chunks_under_way,
             request.limit,
         )

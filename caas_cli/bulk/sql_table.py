@@ -90,7 +90,7 @@ class SqlTable:
         self._only_null = self._maybe_column(only_null, "--only-null")
         self._targets = [self._column(column, "--to") for column in columns.results.values()]
         self._check_key()
-        self._check_targets()
+        self._check_targets(may_repeat=operation.may_repeat)
         _check_type(self._uuid, "--uuid-column", str, uuid.UUID)
         is_bytes_too = operation.takes_bytes and not columns.is_base64
         _check_type(self._value, "--value-column", str, *([bytes] if is_bytes_too else []))
@@ -120,12 +120,13 @@ class SqlTable:
         if [self._key.name] not in groups:
             raise UsageError("the key column is not unique: it needs a primary key or unique index")
 
-    def _check_targets(self) -> None:
+    def _check_targets(self, *, may_repeat: bool) -> None:
         names = [column.name for column in self._targets]
         if len(set(names)) < len(names) or {self._key.name, self._uuid.name} & {*names}:
             raise UsageError("--to names the key's column, the UUID's, or one column twice")
         marker = None if self._only_null is None else self._only_null.name
-        if self._value.name in names and marker not in {*names} - {self._value.name}:
+        is_over_values = self._value.name in names and not may_repeat
+        if is_over_values and marker not in {*names} - {self._value.name}:
             raise UsageError(
                 "a run that writes over the values needs --only-null with another of the --to "
                 "columns, or a second run would take its results for values"

@@ -248,6 +248,12 @@ def test_a_bad_json_line_fails_alone(run: Run, tmp_path: Path, line: bytes, code
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
 
 
+def test_a_long_cell_is_no_broken_quote(run: Run, tmp_path: Path) -> None:
+    """The csv module's own limit is 128 KiB."""
+    write_csv(tmp_path / "in.csv", [("x" * 200_000, USERS[1], "v")])
+    assert run("encrypt", "in.csv", "out.csv").exit_code == 0
+
+
 def test_failures_show_the_key_that_was_chosen(run: Run, tmp_path: Path) -> None:
     """With --key-column a row that fails can be found by its key."""
     write_csv(tmp_path / "in.csv", [("k-17", "bad", "v")])

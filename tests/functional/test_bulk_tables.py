@@ -115,6 +115,22 @@ def test_values_are_not_written_over_without_a_marker(run: Run) -> None:
     assert (done.exit_code, "needs --only-null" in done.stderr) == (ExitCode.USAGE, True)
 
 
+def test_tokens_may_be_rewrapped_in_their_place(
+    run: Run, service: InMemoryService, engine: sa.Engine
+) -> None:
+    """A second rewrap finds them under the newest version, so no marker is needed."""
+    with service.client() as client:
+        token = client.seal(USERS[1], b"data")
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE t (id INTEGER PRIMARY KEY, uuid TEXT, k TEXT)"))
+        connection.execute(
+            sa.text("INSERT INTO t VALUES (1, :uuid, :token)"), {"uuid": USERS[1], "token": token}
+        )
+    arguments = ("--value-column", "k", "--to", "token=k")
+    assert run(*KEY, *arguments, operation="rewrap", table="t").exit_code == 0
+    assert query(engine, "SELECT k FROM t") == [(token,)]
+
+
 def test_a_null_is_left_alone(run: Run, engine: sa.Engine) -> None:
     """A user without a password has nothing to protect."""
     change(engine, "UPDATE users SET password = NULL WHERE id = 6")
