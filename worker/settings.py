@@ -54,7 +54,7 @@ class WorkerSettings(BrokerSettings, MetricsSettings, LogSettings):
         description="Memory for the password hashes that run at once, in KiB; others wait.",
     )
     password_nice: int = Field(
-        default=10,
+        default=19,
         ge=0,
         le=19,
         description="How far the password worker stands back for other programs: `nice`.",

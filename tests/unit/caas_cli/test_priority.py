@@ -1,9 +1,8 @@
-"""Standing back: within a session by the nice value, as a session by its group's."""
+"""Standing back: by a nice value, and with the largest only where nobody else wants the core."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
@@ -11,35 +10,35 @@ from caas_cli import priority
 
 
 @pytest.fixture
-def niced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """What the process's own value was raised by."""
-    values: list[int] = []
-    monkeypatch.setattr(os, "nice", values.append)
-    return values
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What the system was asked for."""
+    calls: list[object] = []
+    monkeypatch.setattr(os, "nice", calls.append)
+    monkeypatch.setattr(os, "sched_setscheduler", lambda *args: calls.append(args[:2]))
+    return calls
 
 
-@pytest.mark.parametrize(("leader", "written"), [(True, "7"), (False, None)])
-def test_a_session_of_its_own_stands_back_as_a_whole(
-    niced: list[int],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    leader: bool,
-    written: str | None,
+@pytest.mark.parametrize("nice", [0, 10, 18])
+def test_a_nice_value_shares_time_out(asked: list[object], nice: int) -> None:
+    """Up to 18 the process is scheduled as others are."""
+    priority.stand_back(nice)
+    assert asked == [nice]
+
+
+def test_the_largest_takes_only_what_is_left(asked: list[object]) -> None:
+    """At 19 the process never keeps another waiting."""
+    priority.stand_back(19)
+    assert asked == [19, (0, os.SCHED_IDLE)]
+
+
+def test_a_container_that_forbids_it_is_no_fault(
+    asked: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A session that others share keeps its place; only the process stands back in it."""
-    group = tmp_path / "autogroup"
-    monkeypatch.setattr(priority, "AUTOGROUP", group)
-    monkeypatch.setattr(os, "getsid", lambda _pid: os.getpid() if leader else 1)
-    priority.stand_back(7)
-    assert niced == [7]
-    assert (group.read_text() if group.exists() else None) == written
+    """The nice value has to do then."""
 
+    def forbid(*_args: object) -> None:
+        raise PermissionError
 
-def test_a_kernel_without_groups_is_no_fault(
-    niced: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where the file is missing or closed, the nice value has to do."""
-    monkeypatch.setattr(priority, "AUTOGROUP", Path("/nowhere/autogroup"))
-    monkeypatch.setattr(os, "getsid", lambda _pid: os.getpid())
-    priority.stand_back(7)
-    assert niced == [7]
+    monkeypatch.setattr(os, "sched_setscheduler", forbid)
+    priority.stand_back(19)
+    assert asked == [19]
