@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
@@ -20,7 +20,8 @@ from rig.service import UpProcess, caas  # noqa: E402 - as above
 from rig.stack import free_port  # noqa: E402 - as above
 
 TENANT = "shop"
-GUESSES_PER_MINUTE = 5
+GUESSES_PER_MINUTE = 3
+SLOW_MS = 60_000
 VIEWPORT = {"width": 860, "height": 720}
 FLAGS = (
     "--no-sandbox",
@@ -100,7 +101,8 @@ def chromium() -> Iterator[Browser]:
 def context(chromium: Browser, shop: Shop) -> Iterator[BrowserContext]:
     """A browser profile of the test's own."""
     opened = chromium.new_context(base_url=shop.url, viewport=VIEWPORT, locale="en-GB")
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(SLOW_MS)
+    expect.set_options(timeout=SLOW_MS)
     yield opened
     opened.close()
 

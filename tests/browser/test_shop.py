@@ -78,6 +78,7 @@ def guess_until_locked(page: Page, email: str, most: int = 12) -> int:
     """Wrong guesses until the page of the locked out comes; how many were looked at."""
     for number in range(most):
         log_in(page, email, f"guess {number}")
+        expect(page.get_by_role("alert")).to_be_visible()
         if page.get_by_role("heading", name="Too many attempts").is_visible():
             return number
     raise AssertionError("the guess limit never came")
