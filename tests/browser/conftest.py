@@ -21,7 +21,7 @@ from rig.stack import free_port  # noqa: E402 - as above
 
 TENANT = "shop"
 GUESSES_PER_MINUTE = 3
-SLOW_MS = 60_000
+SLOW_MS = 120_000
 VIEWPORT = {"width": 860, "height": 720}
 FLAGS = (
     "--no-sandbox",
@@ -52,7 +52,10 @@ class Shop:
             "SHOP_PORT": str(port),
         }
         self.process = LoggedProcess(["examples/shop/start", sys.executable], env)
-        self.process.wait_for("Quit the server with")
+
+    def wait_until_ready(self) -> None:
+        """Until the shop accepts connections."""
+        self.process.wait_for("Quit the server with", deadline_s=SLOW_MS / 1_000)
 
     def password_of(self, name_index: int = 0) -> str:
         """The stored password of the customer who joined last but `name_index`."""
@@ -78,6 +81,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         limit = ("--guesses-per-minute", str(GUESSES_PER_MINUTE))
         assert caas(service.home, "tenant", "set-limits", TENANT, *limit).returncode == 0
         started = Shop(folder, service)
+        started.wait_until_ready()
         yield started
     finally:
         if started is not None:
