@@ -23,6 +23,8 @@ READERS = {
 PACKAGES = ("caas_tasks", *READERS)
 # These act when they are imported: they build the app for a worker, or run the command line.
 ACTS_ON_IMPORT = frozenset({"worker.celery", "caas_cli.__main__", "gateway.__main__"})
+# These need the settings of a Django project, and have none of this service's.
+PLUG = "producer_client.integrations.django."
 ROW = re.compile(r"^\| `(CAAS_[A-Z_]+)` \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
 ANY_NAME = re.compile(r"CAAS_[A-Z]+(?:_[A-Z]+)*\b(?!_)")
 
@@ -46,7 +48,7 @@ def import_all() -> None:
     for package in PACKAGES:
         found = importlib.import_module(package)
         for module in pkgutil.walk_packages(found.__path__, f"{package}."):
-            if module.name not in ACTS_ON_IMPORT:
+            if module.name not in ACTS_ON_IMPORT and not module.name.startswith(PLUG):
                 importlib.import_module(module.name)
 
 
