@@ -8,6 +8,7 @@
 | client.env            | what a main server is given                                            |
 | flower.env            | the login of `caas flower`                                             |
 | audit/                | the audit log of the workers that `caas up` runs                       |
+| keystore/, compose/   | the keystore and the other files of an installation in containers      |
 | broker/, broker.sock  | the embedded broker's folder and socket                                |
 | up.lock, init.lock    | held while `caas up` or `caas init` runs                               |
 """
@@ -28,6 +29,10 @@ from caas_cli.exit_codes import CommandError, ExitCode
 from caas_tasks.settings import CaasSettings, load_settings
 
 PRIVATE_FOLDER: Final = 0o700
+KEYSTORE_FOLDER: Final = "keystore"
+"""Where the keystore is when containers mount it: its folder, since it is replaced at each change,
+and that folder alone."""
+
 PRIVATE_FILE: Final = 0o600
 
 
@@ -65,9 +70,11 @@ class Home:
         settings = load_settings(CliSettings)
         # Child processes may run elsewhere: every path is absolute from here on.
         folder = settings.home.expanduser().absolute()
+        alone = folder / KEYSTORE_FOLDER
+        usual = (alone if alone.is_dir() else folder) / "keystore.age"
         return cls(
             folder=folder,
-            keystore=(settings.keystore or folder / "keystore.age").expanduser().absolute(),
+            keystore=(settings.keystore or usual).expanduser().absolute(),
             identity=(settings.identity or folder / "identity.txt").expanduser().absolute(),
         )
 

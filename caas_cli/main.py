@@ -19,6 +19,7 @@ from caas_cli import (
     bulk_commands,
     capacity_commands,
     flower_commands,
+    healthcheck_commands,
     key_commands,
     protect_commands,
     service_key_commands,
@@ -73,6 +74,7 @@ app = typer.Typer(
 app.add_typer(bench_commands.app)
 app.add_typer(capacity_commands.app)
 app.add_typer(flower_commands.app)
+app.add_typer(healthcheck_commands.app)
 app.add_typer(protect_commands.app)
 app.add_typer(apikey_commands.app, name="apikey")
 app.add_typer(audit_commands.app, name="audit")
@@ -99,13 +101,18 @@ def init_command(
         str | None,
         typer.Option(help="age1… whose identity is kept elsewhere, instead of making one."),
     ] = None,
+    compose: Annotated[
+        bool, typer.Option("--compose", help="Also .env, certificates, ACL for docker-compose.yml.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make an installation in CAAS_HOME (./.caas): keystore, identity, API key, client.env."""
+    from caas_cli import compose as containers
     from caas_cli import init
 
     request = init.InitRequest(profile.value, salt_pool, tenant, recovery_recipient)
-    init.show(init.init(Home.from_env(), request), as_json=as_json)
+    make = containers.init if compose else init.init
+    init.show(make(Home.from_env(), request), as_json=as_json)
 
 
 @app.command(

@@ -20,7 +20,7 @@ each of which can go when kombu does it:
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from queue import Empty
 from typing import Any, Final
@@ -92,8 +92,20 @@ class Connection(kombu.Connection):
     pass with the broker and the workers up.
     """
 
+    on_try: Callable[[], None] | None = None
+    """Called before each try to connect again."""
+
     def ensure_connection(self, *args: Any, **kwargs: Any) -> Any:
         """Connect, trying again until it works, as kombu does but at shorter intervals."""
+        given = kwargs.pop("callback", None)
+
+        def before_try() -> None:
+            if self.on_try is not None:
+                self.on_try()
+            if given is not None:
+                given()
+
+        kwargs["callback"] = before_try
         intervals = {
             "interval_start": _FIRST_RECONNECT_S,
             "interval_step": _RECONNECT_STEP_S,

@@ -6,17 +6,27 @@ docs/settings.md has the one table of all of them, and a test holds it to the cl
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from caas_tasks.broker_tls import check_tls_files
 from caas_tasks.errors import ConfigurationError
 from caas_tasks.redis_url import BrokerTls, BrokerUrl, parse_broker_urls
 
 PREFIX = "CAAS_"
+SECRETS_VARIABLE: Final = "CAAS_SECRETS_DIR"
+SECRETS_FOLDER: Final = "/run/secrets"
+"""Where containers get secrets as files; `caas_broker_url` there is `CAAS_BROKER_URL`."""
+
 S = TypeVar("S", bound=BaseSettings)
 
 
@@ -26,6 +36,22 @@ class CaasSettings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then files of secrets such as containers mount."""
+        folder = os.environ.get(SECRETS_VARIABLE) or SECRETS_FOLDER
+        if not Path(folder).is_dir():
+            return (init_settings, env_settings)
+        files = SecretsSettingsSource(settings_cls, secrets_dir=folder)
+        return (init_settings, env_settings, files)
 
 
 class BrokerSecurity(CaasSettings):

@@ -23,8 +23,9 @@ from celery.signals import (
 from caas_tasks import log_format
 from caas_tasks.celery_app import create_app
 from caas_tasks.errors import ConfigurationError
+from caas_tasks.redis_url import BrokerUrl
 from caas_tasks.settings import load_settings
-from worker import bulk
+from worker import bulk, pulse
 from worker.runtime import RUNTIME
 from worker.settings import WorkerSettings
 from worker.tasks import register
@@ -39,16 +40,30 @@ def _fail(error: ConfigurationError) -> NoReturn:
     raise SystemExit(EXIT_CONFIGURATION)
 
 
+def _own_broker(settings: WorkerSettings) -> BrokerUrl:
+    brokers = settings.brokers()
+    index = settings.broker_index
+    if index is None and len(brokers) > 1:
+        raise ConfigurationError(
+            "CAAS_BROKER_INDEX: is not set; a worker serves one of several brokers, and all "
+            "of them need workers."
+        )
+    if (index or 0) >= len(brokers):
+        raise ConfigurationError(f"CAAS_BROKER_INDEX: CAAS_BROKER_URL names {len(brokers)}.")
+    return brokers[index or 0]
+
+
 def build() -> Celery:
     """The app for the environment's settings; a wrong setting ends the process with one line."""
     try:
         settings = load_settings(WorkerSettings)
-        celery_app = create_app(settings.broker_url.get_secret_value())
+        celery_app = create_app(_own_broker(settings))
     except ConfigurationError as error:
         _fail(error)
     celery_app.conf.worker_consumer = "worker.consumer:Consumer"
     register(celery_app, RUNTIME)
     bulk.connect(celery_app)
+    pulse.connect(celery_app, pulse.Pulse(settings.health_file))
     _connect_signals(settings)
     return celery_app
 

@@ -68,6 +68,11 @@ class Consumer(consumer.Consumer):
 
         return on_message
 
+    def ensure_connected(self, conn: Any) -> Any:
+        """Connect, with a sign of life at each try."""
+        conn.on_try = self.app.pulse.beat
+        return super().ensure_connected(conn)
+
     def on_unknown_message(self, body: object, message: Any) -> None:
         """The message names no task."""
         self._drop(message, "no task")

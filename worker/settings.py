@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
 from caas_tasks.errors import ConfigurationError
 from caas_tasks.log_format import LogSettings
 from caas_tasks.metrics_settings import MetricsSettings
-from caas_tasks.redis_url import BrokerUrl
+from caas_tasks.redis_url import MAX_BROKERS, BrokerUrl
 from caas_tasks.settings import BrokerSettings
 from worker.guess_windows import MAX_GUESSES
 
@@ -58,6 +58,12 @@ class WorkerSettings(BrokerSettings, MetricsSettings, LogSettings):
         ge=0,
         le=19,
         description="How far the password worker stands back for other programs: `nice`.",
+    )
+    broker_index: Annotated[int, Field(ge=0, lt=MAX_BROKERS)] | None = Field(
+        default=None, description="Which of several brokers this worker serves, from 0."
+    )
+    health_file: Path | None = Field(
+        default=None, description="File that a worker touches while it is well."
     )
     log_level: LogLevel = Field(default="INFO", description="Least severe level that is logged.")
 
