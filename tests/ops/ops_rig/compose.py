@@ -1,7 +1,7 @@
 """Runs services of docker-compose.yml natively: command, environment, secrets and healthcheck.
 
-Read from the file and, for what an image sets, from the Dockerfile. What only containers have is put
-in its place: `/run/secrets` is a folder with this service's own secrets, a mounted folder is its
+Read from the file and, for what an image sets, from the Dockerfile. What only containers have gets
+a stand-in: `/run/secrets` is a folder with this service's own secrets, a mounted folder is its
 source, `/tmp` a folder of the instance's own, a container's port a free port of the loopback
 interface, and the name `redis` is `localhost`.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,9 @@ CAAS: Final = (sys.executable, "-P", "-m", "caas_cli")
 
 def read_env(path: Path) -> dict[str, str]:
     """An `.env` file."""
-    lines = (line.partition("=") for line in path.read_text().splitlines() if line[:1] not in "#")
+    lines = (
+        line.partition("=") for line in path.read_text().splitlines() if line and line[0] != "#"
+    )
     return {name: value for name, _, value in lines}
 
 
@@ -66,8 +69,6 @@ class Instance:
 
     def wait_until_healthy(self, tries: int = 200) -> None:
         """Ask the healthcheck until it agrees, as Docker does."""
-        import time
-
         for _ in range(tries):
             if self.is_healthy():
                 return
@@ -122,7 +123,8 @@ class Compose:
         }
         if is_ours:
             env["CAAS_SECRETS_DIR"] = str(own / "secrets")
-        self._give_ports(name, env)
+        if "CAAS_METRICS_PORT" in env:
+            env["CAAS_METRICS_PORT"] = str(free_port())  # each container has its own
         command = [self._place(part, places) for part in service["command"]]
         argv = [*CAAS, *command] if is_ours else self._program(name, command)
         kind, *check = service["healthcheck"]["test"]
@@ -158,8 +160,8 @@ class Compose:
         return [
             ("/run/secrets", str(own / "secrets")),
             *mounts,
-            ("/tmp/", f"{own / 'tmp'}/"),
-            ("0.0.0.0", "127.0.0.1"),
+            ("/tmp/", f"{own / 'tmp'}/"),  # noqa: S108 - a container's
+            ("0.0.0.0", "127.0.0.1"),  # noqa: S104 - a container's
             *((str(number), str(self.port(name))) for name, number in PORTS.items()),
         ]
 
@@ -169,10 +171,6 @@ class Compose:
         known = dict(places)
         pattern = "|".join(re.escape(place) for place, _ in places)
         return re.sub(rf"(?<![\w.])(?:{pattern})(?![\w.]*\d)", lambda m: known[m.group()], text)
-
-    def _give_ports(self, name: str, env: dict[str, str | None]) -> None:
-        if "CAAS_METRICS_PORT" in env:
-            env["CAAS_METRICS_PORT"] = str(free_port())  # each container has its own
 
     def __enter__(self) -> Self:
         return self
