@@ -215,6 +215,33 @@ def canary_file(path: Path, markers: Markers) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
+def canary_table(stack: Stack, folder: Path, markers: Markers) -> bytes:
+    """What a run over a table says and lists: a good row, a bad one, and a column that refuses."""
+    path = folder / "shop.db"
+    with sqlite3.connect(path) as database:
+        database.execute(
+            "CREATE TABLE users (id INTEGER PRIMARY KEY, user_uuid TEXT, value TEXT, "
+            "wrapped TEXT, kv INTEGER, refused TEXT CHECK (refused IS NULL))"
+        )
+        rows = [(1, markers.user_uuid, markers.digest), (2, markers.data, markers.digest)]
+        database.executemany("INSERT INTO users (id, user_uuid, value) VALUES (?, ?, ?)", rows)
+    database.close()
+    failures = folder / "table.failures.csv"
+    seen = b""
+    for column, code in (("wrapped", ExitCode.NEGATIVE), ("refused", ExitCode.UNAVAILABLE)):
+        process = bulk(
+            stack,
+            *("wrap", "--table", "users", "--key-column", "id", "--failures", failures),
+            *("--to", f"wrapped={column}", "--force", "--report-every", "0"),
+            CAAS_DATABASE_URL=f"sqlite:///{path}",
+        )
+        assert process.wait() == code, process.log
+        seen += process.log.encode()
+        if code == ExitCode.NEGATIVE:  # the other fails before a row is listed
+            seen += failures.read_bytes()
+    return seen
+
+
 def test_nothing_of_a_file_is_repeated(new_stack: Callable[..., Stack], tmp_path: Path) -> None:
     """Markers in good and bad rows of every operation: none is in journal, failures or logs."""
     stack = new_stack()
@@ -237,6 +264,7 @@ def test_nothing_of_a_file_is_repeated(new_stack: Callable[..., Stack], tmp_path
         evidence[f"{operation}: output of the command"] = process.log.encode()
         for ending in ("journal", "failures.csv", "part"):
             evidence[f"{operation}: {ending}"] = Path(f"{out}.{ending}").read_bytes()
+    evidence["table"] = canary_table(stack, tmp_path, markers)
     evidence["broker"] = dump(redis)
     evidence["monitor"] = monitor.stop()
     worker.stop()
