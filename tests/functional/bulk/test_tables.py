@@ -11,7 +11,6 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner, Result
 
-from caas_cli import requests
 from caas_cli.bulk import sql_run
 from caas_cli.exit_codes import ExitCode
 from caas_cli.main import app
@@ -25,20 +24,9 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> InMemoryService:
-    """The service that the command line asks."""
-    made = InMemoryService()
-    monkeypatch.setattr(requests, "client", lambda _home: made.client())
-    monkeypatch.setenv("CAAS_API_KEY", made.api_key)
-    monkeypatch.setenv("CAAS_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("CAAS_DATABASE_URL", f"sqlite:///{tmp_path}/shop.db")
-    monkeypatch.chdir(tmp_path)
-    return made
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[sa.Engine]:
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine]:
     """The shop's database, with a table of users."""
+    monkeypatch.setenv("CAAS_DATABASE_URL", f"sqlite:///{tmp_path}/shop.db")
     made = sa.create_engine(f"sqlite:///{tmp_path}/shop.db")
     fill(made)
     yield made

@@ -12,38 +12,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from caas_cli import requests
 from caas_cli.bulk import file_run, parquet_parts
 from caas_cli.exit_codes import ExitCode
-from caas_cli.main import app
 from producer_client.testing import InMemoryService
 
 USERS = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(2_000)]
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> InMemoryService:
-    """The service that the command line asks."""
-    made = InMemoryService()
-    monkeypatch.setattr(requests, "client", lambda _home: made.client())
-    monkeypatch.setenv("CAAS_API_KEY", made.api_key)
-    monkeypatch.setenv("CAAS_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    return made
-
-
-@pytest.fixture
-def run(service: InMemoryService) -> Run:
-    """Run `caas bulk` in the test's folder."""
-    assert service
-
-    def call(*args: str) -> Result:
-        return CliRunner().invoke(app, ["bulk", *args])
-
-    return call
 
 
 def write(path: Path, **columns: Any) -> None:
