@@ -91,10 +91,10 @@ class ParquetParts:
                 part = pq.read_table(self._path(number), schema=self._schema)
             waiting = pa.concat_tables([waiting, part])
             while waiting.num_rows >= GROUP_ROWS:
-                yield waiting.slice(0, GROUP_ROWS)
+                yield waiting.slice(0, GROUP_ROWS).combine_chunks()
                 waiting = waiting.slice(GROUP_ROWS)
         if waiting.num_rows:
-            yield waiting
+            yield waiting.combine_chunks()
 
     def close(self) -> None:
         """Nothing is open between two parts."""
