@@ -62,11 +62,11 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     WORKER: (
         f"resetchannels {_CHANNELS} {_CONNECTION} {_TRANSACTION} +unwatch +time",
-        f"(+brpop +llen ~{_LANES[0]} ~{_LANES[1]} ~{_LANES[2]})",
+        f"(+brpop +llen +lindex ~{_LANES[0]} ~{_LANES[1]} ~{_LANES[2]})",
         f"(+lpush {_keys('W', Lane.BULK.value)})",
         f"(+rpush +expire {_keys('W', INBOX_PREFIX + '*')})",
         f"(+watch +exists +hmget +del ~{JOB_PREFIX}*)",
-        f"(+zadd +zrem +zrange ~{JOBS_KEY})",
+        f"(+zadd +zrem +zrange +zcard ~{JOBS_KEY})",
         f"(+set {_keys('W', RESULT_PREFIX + '*')})",
         f"(+eval +evalsha +hmget +hset +expireat ~{GUESS_PREFIX}*)",
         f"(+hset {_keys('W', API_KEYS_USED)})",

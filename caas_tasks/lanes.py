@@ -45,22 +45,28 @@ def look(client: redis.Redis, now_ms: Callable[[], int]) -> Backlog:
         now_ms: Unix time in milliseconds.
 
     Raises:
-        redis.RedisError: the broker can't be reached, or refuses.
+        redis.RedisError: the broker can't be reached, or refuses to tell lengths.
     """
     pipeline: Any = client.pipeline(transaction=False)
     for lane in Lane:
         # Messages are pushed on the left and taken from the right: the last is the oldest.
         pipeline.llen(lane.value).lindex(lane.value, -1)
-    *answers, open_jobs = pipeline.zcard(JOBS_KEY).execute()
+    # A user who may count messages and not look at one still learns the lengths.
+    *answers, open_jobs = pipeline.zcard(JOBS_KEY).execute(raise_on_error=False)
+    for answer in (*answers[::2], open_jobs):
+        if isinstance(answer, Exception):
+            raise answer
     now = now_ms()
     pairs = zip(Lane, answers[::2], answers[1::2], strict=True)
     lanes = tuple(LaneState(lane, int(length), _age_s(raw, now)) for lane, length, raw in pairs)
     return Backlog(lanes, int(open_jobs))
 
 
-def _age_s(raw: bytes | None, now_ms: int) -> float | None:
+def _age_s(raw: object, now_ms: int) -> float | None:
     if raw is None:
         return 0.0
+    if not isinstance(raw, bytes):
+        return None
     with suppress(ValueError, TypeError, LookupError, RecursionError):
         return message_id.age_s(json.loads(raw)["headers"]["id"], now_ms)
     return None

@@ -7,6 +7,9 @@ from typing import Final
 
 TASK_PREFIX: Final = "caas."
 
+ABOUT: Final = "caas_about"
+"""The remote control command that asks workers what they are."""
+
 
 class Lane(StrEnum):
     """A Celery queue with its own delivery promise (section 9)."""

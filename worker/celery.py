@@ -25,7 +25,7 @@ from caas_tasks.celery_app import create_app
 from caas_tasks.errors import ConfigurationError
 from caas_tasks.redis_url import BrokerUrl
 from caas_tasks.settings import load_settings
-from worker import bulk, pulse
+from worker import about, bulk, pulse
 from worker.runtime import RUNTIME
 from worker.settings import WorkerSettings
 from worker.tasks import register
@@ -63,6 +63,7 @@ def build() -> Celery:
     celery_app.conf.worker_consumer = "worker.consumer:Consumer"
     register(celery_app, RUNTIME)
     bulk.connect(celery_app)
+    about.register()
     pulse.connect(celery_app, pulse.Pulse(settings.health_file))
     _connect_signals(settings)
     return celery_app

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from caas_cli import client_env, doctor
-from caas_cli.doctor import Finding
+from caas_cli.doctor import Finding, broker, fleet
 from caas_cli.exit_codes import ExitCode
 from caas_cli.home import Home
 from caas_tasks.errors import (
@@ -88,14 +88,14 @@ def test_clock_that_is_off_is_found(
     monkeypatch: pytest.MonkeyPatch, skew_s: float, is_ok: bool
 ) -> None:
     """Clocks further apart than messages allow for are found."""
-    monkeypatch.setattr(doctor.time, "time", lambda: 1_700_000_000.5)
-    findings = doctor._ask_broker(FakeBroker(doctor.time.time, skew_s), "unix:/x")
+    monkeypatch.setattr(broker.time, "time", lambda: 1_700_000_000.5)
+    findings = broker.ask(FakeBroker(broker.time.time, skew_s), "unix:/x")
     assert found(findings, "clock").is_ok is is_ok
 
 
 def test_valkeys_own_version_is_told() -> None:
     """Valkey reports a Redis version too; its own is the one to show."""
-    findings = doctor._ask_broker(FakeBroker(doctor.time.time, 0), "unix:/x")
+    findings = broker.ask(FakeBroker(broker.time.time, 0), "unix:/x")
     assert found(findings, "broker").detail == "unix:/x answers, version 9.1.2"
 
 
@@ -116,7 +116,7 @@ def test_worker_that_does_not_answer_is_explained(
         raise error
 
     monkeypatch.setattr("producer_client.Client.ping", fail)
-    (finding,) = doctor._worker(made)
+    (finding,) = fleet.worker(made)
     assert (finding.is_ok, advice in finding.advice) == (False, True)
 
 

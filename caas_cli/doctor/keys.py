@@ -1,0 +1,105 @@
+"""The keystore: whether it opens, what is due in it, and whether clients have its public key."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from caas_cli import client_env
+from caas_cli.doctor.finding import Finding
+from caas_cli.home import Home
+from caas_tasks.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from worker.keystore.document import Keystore, KeyVersion
+
+KEYSTORE: Final = "keystore"
+SOON_S: Final = 14 * 24 * 3_600
+"""What ends within this time is told, in seconds."""
+
+
+def keystore(home: Home, now_s: Callable[[], float] = time.time) -> list[Finding]:
+    """The keystore of a worker's host; a main server has none."""
+    from worker.keystore import change, file
+    from worker.keystore.errors import KeystoreError
+
+    if not home.keystore.exists() and home.client_env.exists():
+        return [Finding(KEYSTORE, True, "not on this host, which has only a client's settings")]
+    try:
+        opened = file.load(home.keystore, file.load_identities(home.identity))
+    except KeystoreError as error:
+        advice = "run `caas init`, or set CAAS_HOME, CAAS_KEYSTORE and CAAS_IDENTITY"
+        return [Finding(KEYSTORE, False, str(error), advice)]
+    now = now_s()
+    age_days = max(0, int((now - home.keystore.stat().st_mtime) // 86_400))
+    enabled = sum(version.root is not None for version in opened.key_versions)
+    detail = f"opens: {enabled} key version(s), {len(opened.api_keys)} API key(s)"
+    found = [Finding(KEYSTORE, True, f"{detail}, written {age_days} day(s) ago")]
+    found += [*_versions(opened), *_destroys(opened, now), *_api_keys(opened, now)]
+    server_key = _setting(home, client_env.SERVER_KEY)
+    if server_key and server_key != change.public_key(opened).to_text():
+        found.append(
+            Finding(
+                "server key",
+                False,
+                "CAAS_SERVER_KEY is not this keystore's newest public key",
+                f"take it from {home.client_env}, which `caas up` keeps up to date",
+            )
+        )
+    return found
+
+
+def _versions(opened: Keystore) -> list[Finding]:
+    if opened.primary < opened.minimum_making:
+        detail = f"key version {opened.primary} is below the least that may make values"
+        return [Finding("key versions", False, detail, "caas key promote, to a later version")]
+    if len(opened.recipients) < 2:  # noqa: PLR2004 - the workers' and the recovery one
+        detail = "the keystore has one recipient: with its identity all would be lost"
+        advice = "caas key reencrypt-keystore, with a recovery recipient too"
+        return [Finding("key versions", False, detail, advice)]
+    return []
+
+
+def _destroys(opened: Keystore, now: float) -> list[Finding]:
+    due = [version for version in opened.key_versions if version.destroy_at is not None]
+    return [
+        Finding(
+            "destroy",
+            True,
+            f"key version {version.version} is to be destroyed in {_hours(version, now)} h; "
+            "until then it can be kept",
+        )
+        for version in due
+        if version.root is not None
+    ]
+
+
+def _hours(version: KeyVersion, now: float) -> int:
+    return max(0, int(((version.destroy_at or 0) - now) // 3_600))
+
+
+def _api_keys(opened: Keystore, now: float) -> list[Finding]:
+    ends = [
+        key
+        for key in opened.api_keys
+        if key.expires_at is not None and 0 < key.expires_at - now < SOON_S
+    ]
+    return [
+        Finding(
+            "api key",
+            False,
+            f"{key.key_id} of {key.tenant} expires in {int((key.expires_at or 0) - now) // 86_400} "
+            "day(s)",
+            "caas apikey rotate, and give the main server the new one",
+        )
+        for key in ends
+        if key.revoked_at is None
+    ]
+
+
+def _setting(home: Home, name: str) -> str:
+    try:
+        return client_env.setting(home.client_env, name)
+    except ConfigurationError:
+        return ""
