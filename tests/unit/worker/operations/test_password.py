@@ -258,3 +258,16 @@ def test_hash_of_another_form(
         verify(keys_of(), stored)
     assert caught.value.message == "hash is not of the expected form."
     assert runs == []
+
+
+def test_profile_over_the_workers_memory(
+    keys_of: Any, verify: Any, run: Any, runs: list[Argon2Parameters]
+) -> None:
+    """A worker with too little memory for new hashes says so, and waits for none."""
+    keys = keys_of(profile="rfc9106-low-memory")
+    means = Means(os.urandom, PasswordMemory(1_024))
+    with pytest.raises(ServiceUnavailableError):
+        run(Operation.HASH_PASSWORD, keys, means, userUUID=UUID, password=PASSWORD)
+    with pytest.raises(ServiceUnavailableError):
+        verify(keys, None, means=means)
+    assert runs == []
