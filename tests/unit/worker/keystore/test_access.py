@@ -88,10 +88,14 @@ def test_without_overlap_the_old_key_ends_now(keystore: Keystore) -> None:
 def test_key_that_is_not_valid_is_not_rotated(keystore: Keystore) -> None:
     """A revoked or expired key has no successor."""
     old = add(keystore, expires_at=NOW_S + 10)
-    with pytest.raises(KeystoreError, match="revoked or expired"):
+    with pytest.raises(
+        KeystoreError, match=r"^this API key is revoked or expired: create a new one$"
+    ):
         rotate(old, now_s=NOW_S + 10)
     revoked = change.revoke_api_key(old.keystore, old.key_id, NOW_S)
-    with pytest.raises(KeystoreError, match="revoked or expired"):
+    with pytest.raises(
+        KeystoreError, match=r"^this API key is revoked or expired: create a new one$"
+    ):
         rotate(NewApiKey(revoked, old.key_id, old.text), now_s=NOW_S)
 
 
@@ -99,7 +103,10 @@ def test_rotating_twice(keystore: Keystore) -> None:
     """A key has one successor; the successor can be rotated in its turn."""
     old = add(keystore)
     new = rotate(old)
-    with pytest.raises(KeystoreError, match="rotated already"):
+    with pytest.raises(
+        KeystoreError,
+        match=r"^this API key is rotated already; if its successor is lost, create one$",
+    ):
         rotate(NewApiKey(new.keystore, old.key_id, old.text))
     assert len(rotate(new).keystore.api_keys) == 3
 
@@ -118,10 +125,25 @@ def test_limits_of_a_tenant(keystore: Keystore) -> None:
     assert access.set_guess_limits(limited, "shop", GuessLimits()) == keystore
 
 
-@pytest.mark.parametrize("limits", [GuessLimits(0), GuessLimits(None, 0), GuessLimits(9, 8)])
-def test_limits_that_make_no_sense(keystore: Keystore, limits: GuessLimits) -> None:
+def test_limits_of_one_tenant_alone(keystore: Keystore) -> None:
+    """Another tenant's limits stay; a minute's limit may be as high as a day's."""
+    both = add(keystore, tenant="clinic").keystore
+    limited = access.set_guess_limits(both, "shop", GuessLimits(5, 5))
+    assert access.guess_limits(limited, "shop") == GuessLimits(5, 5)
+    assert access.guess_limits(limited, "clinic") == GuessLimits()
+
+
+BAD_LIMITS = {
+    "none a minute": (GuessLimits(0), r"tenants\.0\.guesses_per_minute"),
+    "none a day": (GuessLimits(None, 0), r"tenants\.0\.guesses_per_day"),
+    "more a minute": (GuessLimits(9, 8), "^more guesses a minute than a day$"),
+}
+
+
+@pytest.mark.parametrize(("limits", "reason"), BAD_LIMITS.values(), ids=BAD_LIMITS.keys())
+def test_limits_that_make_no_sense(keystore: Keystore, limits: GuessLimits, reason: str) -> None:
     """A limit is at least one, and a minute's is not above a day's."""
-    with pytest.raises(KeystoreError):
+    with pytest.raises(KeystoreError, match=reason):
         access.set_guess_limits(keystore, "shop", limits)
 
 
