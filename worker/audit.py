@@ -13,11 +13,12 @@ import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from caas_tasks.errors import ServiceUnavailableError, UnreadableMessageError
-from worker.audit_chain import START, seal_line
+from worker.audit_chain import START, Sealer
 from worker.outcome import Outcome
 
 FILE_MODE: Final = 0o600
@@ -57,7 +58,7 @@ class AuditLog:
         is_required: bool = True,
     ) -> None:
         self._folder = folder
-        self._key = key
+        self._sealer = Sealer(key)
         self._worker = worker
         self._now_ms = now_ms
         self._max_bytes = max_bytes
@@ -169,7 +170,7 @@ class AuditLog:
     def _append(self, event: str, at_ms: int, fields: dict[str, Any]) -> None:
         seq = self._seq + 1
         head = {"seq": seq, "time": _time(at_ms), "event": event, "worker": self._worker}
-        line, mac = seal_line(self._key, self._mac, {**head, **fields})
+        line, mac = self._sealer.line(self._mac, {**head, **fields})
         self._write(line)
         self._seq, self._mac = seq, mac
         self._size += len(line)
@@ -210,10 +211,15 @@ def _fields(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    # Most lines share their second with the line before, and formatting one is dear.
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
 def _time(at_ms: int) -> str:
     """RFC 3339, in UTC, to the millisecond."""
-    moment = datetime.fromtimestamp(at_ms / 1_000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1_000:03}Z"
+    return f"{_second(at_ms // 1_000)}.{at_ms % 1_000:03}Z"
 
 
 def _compact(at_ms: int) -> str:

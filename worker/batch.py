@@ -6,7 +6,7 @@ them is worked on, and those that were right are given back together after the l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from caas_tasks.errors import ServiceError
@@ -22,13 +22,19 @@ from worker.operations.means import Means
 GUESSES: Final = frozenset({"encrypt", "verify", "candidates", "wrap", "verify_password"})
 """The operations that let a caller test a guess about one user."""
 
+CHECKS: Final = frozenset({"verify", "verify_password"})
+"""Those that say whether the guess was right."""
+
 
 class Reservation(Protocol):
     """Guesses that were asked for together, before any was worked on."""
 
     @property
     def refusals(self) -> Sequence[ServiceError | None]:
-        """For each guess an error when there is none left for its user, or None."""
+        """For each guess an error when there is none left for its user, or None.
+
+        Empty when none is refused.
+        """
 
     def give_back(self, positions: Sequence[int]) -> None:
         """Undo the reservations of guesses that were right, by their places."""
@@ -99,24 +105,13 @@ class Batch:
         users = [item.user_uuid.lower() for item in items if isinstance(item, UserItem)]
         reservation = limits.reserve(self._keyring.tenant_record(self._tenant), users)
         refusals = reservation.refusals
-        answers: list[dict[str, Any]] = []
-        right: list[int] = []
-        place = 0
-        for item in items:
-            if not isinstance(item, UserItem):
-                answers.append(self._answer(item))
-                continue
-            refusal = refusals[place]
-            if refusal is None:
-                answer = self._answer(item)
-                if answer.get(Field.VALID) is True:
-                    right.append(place)
-            else:
-                answer = with_reference(error_body(refusal), item.reference)
-            answers.append(answer)
-            place += 1
-        if right:
-            reservation.give_back(right)
+        if refusals:
+            items = _with_refusals(items, refusals)
+        answers = [self._answer(item) for item in items]
+        if self._operation.value in CHECKS:
+            right = _right(items, answers)
+            if right:
+                reservation.give_back(right)
         return answers
 
     def _answer(self, item: Item | RefusedItem) -> dict[str, Any]:
@@ -140,3 +135,23 @@ class Batch:
         # worked on again, so that all of it goes by one keystore.
         self._keys = self._reread().tenant(self._tenant)
         return execute(self._operation, self._keys, item, self._means)
+
+
+def _with_refusals(
+    items: Sequence[Item | RefusedItem], refusals: Sequence[ServiceError | None]
+) -> list[Item | RefusedItem]:
+    """The items, those whose guess is refused as such in their places."""
+    places = iter(refusals)
+    found: list[Item | RefusedItem] = []
+    for item in items:
+        refusal = next(places) if isinstance(item, UserItem) else None
+        found.append(item if refusal is None else RefusedItem(refusal, item.reference))
+    return found
+
+
+def _right(items: Sequence[Item | RefusedItem], answers: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The places, among the guesses, of those that were right."""
+    checked = [
+        answer for item, answer in zip(items, answers, strict=True) if isinstance(item, UserItem)
+    ]
+    return [place for place, answer in enumerate(checked) if answer.get(Field.VALID) is True]

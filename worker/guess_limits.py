@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 from caas_tasks.errors import RateLimitedError, ServiceError, ServiceUnavailableError
 from worker.guess_counters import GuessCounters, Wanted, keys_of
-from worker.guess_sketch import GuessSketch
+from worker.guess_sketch import Counted, GuessSketch
 from worker.guess_windows import Budget, Limit
 from worker.keystore.document import Tenant
 from worker.user_names import UserNames
@@ -55,12 +55,10 @@ class LocalFirstLimits:
             self._sketch.open(budget, now_s)
             counted = self._sketch.take(tenant.name, users, budget)
             taken = TakenGuesses(self, tenant.name, users, budget, now_s, self._sketch.windows)
-        for place, closed in counted.closed:
-            taken.refusals[place] = _too_many(closed, now_s)
-        if counted.over_minute or counted.over_day:
-            taken.over_minute.update(counted.over_minute)
-            taken.over_day.update(counted.over_day)
-            self._share(taken)
+        if counted is not None:
+            taken.count(counted)
+            if counted.over_minute or counted.over_day:
+                self._share(taken)
         return taken
 
     def _share(self, taken: TakenGuesses) -> None:
@@ -79,7 +77,7 @@ class LocalFirstLimits:
                 for place in places[given.guesses :]:
                     refused[place] = _too_many(given.closed, taken.now_s)
         for place, refusal in refused.items():
-            taken.refusals[place] = refusal
+            taken.refuse(place, refusal)
         self._uncount(taken, list(refused))
 
     def _wanted(self, taken: TakenGuesses, places: Sequence[int]) -> Wanted:
@@ -125,7 +123,7 @@ class TakenGuesses:
     """The guesses of one message; see `worker.batch.Reservation`.
 
     Attributes:
-        refusals: for each guess an error, or None when it may be worked on.
+        refusals: for each guess an error, or None when it may be worked on; empty when all may.
         over_minute: the places of those that the common count of a minute was asked about.
         over_day: the same for a day.
     """
@@ -148,16 +146,29 @@ class TakenGuesses:
         self.budget = budget
         self.now_s = now_s
         self.windows = windows
-        self.refusals: list[ServiceError | None] = [None] * len(users)
-        self.over_minute: set[int] = set()
-        self.over_day: set[int] = set()
+        self.refusals: list[ServiceError | None] = []
+        self.over_minute: frozenset[int] = frozenset()
+        self.over_day: frozenset[int] = frozenset()
+
+    def count(self, counted: Counted) -> None:
+        """Note what is not within the worker's own allowance."""
+        self.over_minute = frozenset(counted.over_minute)
+        self.over_day = frozenset(counted.over_day)
+        for place, closed in counted.closed:
+            self.refuse(place, _too_many(closed, self.now_s))
+
+    def refuse(self, place: int, error: ServiceError) -> None:
+        """Note that a guess must not be worked on."""
+        if not self.refusals:
+            self.refusals = [None] * len(self.users)
+        self.refusals[place] = error
 
     def places_to_ask_about(self) -> list[list[int]]:
         """By user the places of its guesses, those not closed; of users that need the question."""
         asked = {self.users[place] for place in self.over_minute | self.over_day}
         places_of: dict[str, list[int]] = {user: [] for user in self.users if user in asked}
         for place, user in enumerate(self.users):
-            if user in asked and self.refusals[place] is None:
+            if user in asked and not (self.refusals and self.refusals[place]):
                 places_of[user].append(place)
         return list(places_of.values())
 

@@ -59,11 +59,15 @@ class GuessSketch:
         if _is_another(day, self._day_window):
             self._day_window, self._day = day, _empty()
 
-    def take(self, tenant: str, users: Sequence[str], budget: Budget) -> Counted:
-        """Count a guess about each user that this worker has not seen as often as the limit."""
+    def take(self, tenant: str, users: Sequence[str], budget: Budget) -> Counted | None:
+        """Count a guess about each user that this worker has not seen as often as the limit.
+
+        Returns:
+            None when all are within the worker's own allowance.
+        """
         minute, day = self._minute, self._day
         free_minute, free_day = budget.minute.allowance, budget.day.allowance
-        counted = Counted([], [], [])
+        counted: Counted | None = None
         for place, user in enumerate(users):
             number = hash((tenant, user))
             first, second = number & _MASK, _WIDTH + (number >> WIDTH_BITS & _MASK)
@@ -71,6 +75,7 @@ class GuessSketch:
             is_over_minute = m1 >= free_minute and m2 >= free_minute
             is_over_day = d1 >= free_day and d2 >= free_day
             if is_over_minute or is_over_day:
+                counted = counted or Counted([], [], [])
                 closed = _closed(min(m1, m2), min(d1, d2), budget)
                 if closed is not None:
                     counted.closed.append((place, closed))

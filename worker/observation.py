@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,8 +25,8 @@ class Observation:
         user_names: names the users; None leaves them out.
     """
 
-    __slots__ = ("_api_key", "_at_ms", "_body", "_items", "_key_version", "_keyring", "_marks",
-                 "_message_id", "_operation", "_stopwatch", "_user_names")  # fmt: skip
+    __slots__ = ("_answered", "_api_key", "_at_ms", "_began", "_body", "_items", "_keyring",
+                 "_message_id", "_opened", "_operation", "_stopwatch", "_user_names")  # fmt: skip
 
     def __init__(
         self,
@@ -46,7 +45,8 @@ class Observation:
         self._api_key: ApiKey | None = None
         self._items: Sequence[Item | RefusedItem] = ()
         self._body: Mapping[str, Any] | None = None
-        self._marks = [stopwatch()]
+        self._began = stopwatch()
+        self._opened = self._answered = 0.0
 
     def accepted(
         self, keyring: Keyring, api_key: ApiKey, items: Sequence[Item | RefusedItem]
@@ -56,12 +56,12 @@ class Observation:
 
     def opened(self) -> None:
         """The payload is there."""
-        self._marks.append(self._stopwatch())
+        self._opened = self._stopwatch()
 
     def answered(self, body: Mapping[str, Any]) -> None:
         """The answers are there, or the refusal."""
         self._body = body
-        self._marks.append(self._stopwatch())
+        self._answered = self._stopwatch()
 
     def outcome(self, unopened_code: str) -> Outcome:
         """The notes as an outcome, at the end of the request.
@@ -70,22 +70,25 @@ class Observation:
             unopened_code: the code when no body was ever made.
         """
         answers, refusal = self._answers(unopened_code)
-        marks = [*self._marks, self._stopwatch()]
-        durations = [after - before for before, after in itertools.pairwise(marks)]
+        ended = self._stopwatch()
         key, keyring = self._api_key, self._keyring
         return Outcome(
-            message_id=self._message_id,
-            operation=self._operation,
-            at_ms=self._at_ms,
-            tenant=key.tenant if key else None,
-            api_key_id=key.key_id if key else None,
-            key_version=keyring.primary if keyring else None,
-            items=len(answers),
-            refusal=refusal,
-            codes=count_codes(answers) if refusal is None else {refusal: 1},
-            users=self._users(),
-            duration_s=marks[-1] - marks[0],
-            stages=Stages(*durations),
+            self._message_id,
+            self._operation,
+            self._at_ms,
+            key.tenant if key else None,
+            key.key_id if key else None,
+            keyring.primary if keyring else None,
+            len(answers),
+            refusal,
+            count_codes(answers) if refusal is None else {refusal: 1},
+            self._users(),
+            ended - self._began,
+            Stages(
+                (self._opened or ended) - self._began,
+                self._answered - self._opened,
+                (ended - self._answered) if self._answered else 0.0,
+            ),
         )
 
     def _answers(self, unopened_code: str) -> tuple[Sequence[Mapping[str, Any]], str | None]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from caas_tasks.names import Field, Operation
 
@@ -17,8 +16,7 @@ OK: Final = "ok"
 """The code of an item that has its result."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stages:
+class Stages(NamedTuple):
     """Where the time of a request went, in seconds.
 
     Attributes:
@@ -32,8 +30,7 @@ class Stages:
     seal_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """One request and what became of it.
 
     Attributes:
@@ -67,7 +64,7 @@ class Outcome:
 
     def refused(self, code: str) -> Outcome:
         """The same request, refused as a whole after its work was done."""
-        return replace(self, items=0, refusal=code, codes={code: 1})
+        return self._replace(items=0, refusal=code, codes={code: 1})
 
 
 class Observer(Protocol):

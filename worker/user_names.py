@@ -32,10 +32,11 @@ class UserNames:
         audit_key: of the keystore, 32 bytes.
     """
 
-    __slots__ = ("_audit", "_counter")
+    __slots__ = ("_audit", "_audit_of", "_counter")
 
     def __init__(self, audit_key: bytes) -> None:
         self._audit = _keyed(derive_key(audit_key, "audit-user"))
+        self._audit_of: dict[str, blake2b] = {}
         self._counter = _keyed(derive_key(audit_key, "guess-counter"))
 
     def for_audit(self, tenant: str, users: Iterable[str]) -> tuple[str, ...]:
@@ -44,7 +45,9 @@ class UserNames:
         Args:
             users: UUIDs in lower case.
         """
-        state = _of_tenant(self._audit, tenant)
+        state = self._audit_of.get(tenant)
+        if state is None:
+            state = self._audit_of[tenant] = _of_tenant(self._audit, tenant)
         names = []
         for user in users:
             named = state.copy()

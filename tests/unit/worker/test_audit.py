@@ -9,7 +9,6 @@ import resource
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +108,7 @@ def test_outcome_in_one_word(
 ) -> None:
     """A request that ended in one way says so in one word."""
     log = new_log()
-    log.observe(replace(OUTCOME, **changes))
+    log.observe(OUTCOME._replace(**changes))
     assert lines_of(log)[1]["outcome"] == outcome
 
 
@@ -119,7 +118,7 @@ def test_message_id_of_another_form_is_left_out(
 ) -> None:
     """Whatever a sender puts for an id, nothing but a plain id gets into the log."""
     log = new_log()
-    log.observe(replace(OUTCOME, message_id=message_id))
+    log.observe(OUTCOME._replace(message_id=message_id))
     assert lines_of(log)[1]["message"] is None
 
 
@@ -169,7 +168,7 @@ def test_unreadable_messages_are_counted(new_log: Callable[..., AuditLog]) -> No
     """Rubbish from the broker gets no line of its own, only a count before the next request."""
     log = new_log()
     for _ in range(3):
-        log.observe(replace(OUTCOME, refusal="unreadable", codes={"unreadable": 1}, items=0))
+        log.observe(OUTCOME._replace(refusal="unreadable", codes={"unreadable": 1}, items=0))
     assert len(lines_of(log)) == 1
     log.observe(OUTCOME)
     log.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from worker.audit_chain import MAX_LINE_BYTES, START, Verdict, chain_key, seal_line, verify
+from worker.audit_chain import MAX_LINE_BYTES, START, Sealer, Verdict, chain_key, verify
 
 KEY = chain_key(bytes(range(32)))
 CHAIN = {"chain": "0011223344556677"}
@@ -18,7 +18,7 @@ def sealed(*events: dict[str, Any], before: bytes = START, first_seq: int = 1) -
     """Lines as a worker writes them."""
     lines = []
     for seq, fields in enumerate(events, first_seq):
-        line, before = seal_line(KEY, before, {"seq": seq, **fields})
+        line, before = Sealer(KEY).line(before, {"seq": seq, **fields})
         lines.append(line)
     return lines
 
@@ -126,7 +126,7 @@ def test_rubbish_is_no_line(line: bytes, place: int) -> None:
 
 def test_line_of_another_key() -> None:
     """Who has not the keystore can't write a line."""
-    line, _ = seal_line(bytes(32), START, {"seq": 1, "event": "start", "file": 1, **CHAIN})
+    line, _ = Sealer(bytes(32)).line(START, {"seq": 1, "event": "start", "file": 1, **CHAIN})
     assert verify(KEY, [line]).lines == 0
 
 
