@@ -13,6 +13,7 @@ from typing import Any
 
 import pyrage
 import pytest
+from hypothesis import settings
 
 from caas_tasks import envelope
 from caas_tasks.encoding import encode_json
@@ -21,6 +22,10 @@ from worker.keyring import Keyring
 from worker.keystore import change
 from worker.keystore.document import Keystore, Profile
 from worker.service import Service
+
+# A busy machine is no reason for a property to fail.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 NOW_MS = 1_760_000_000_000
 MESSAGE_ID = "6f1d7c1e-8f0e-4c55-9d55-1f2f3a4b5c6d"

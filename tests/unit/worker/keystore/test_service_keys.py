@@ -65,7 +65,7 @@ def test_pair_that_messages_may_be_under_way_to(two: Keystore) -> None:
 def test_pair_in_use_is_not_removed(two: Keystore, force: bool) -> None:
     """Not even by force is a pair removed that main servers are given."""
     with pytest.raises(
-        KeystoreError, match="^this service key is not retired: main servers are given it$"
+        KeystoreError, match=r"^this service key is not retired: main servers are given it$"
     ):
         service_keys.remove(two, ids(two)[0], NOW_S, force=force)
 
@@ -73,7 +73,7 @@ def test_pair_in_use_is_not_removed(two: Keystore, force: bool) -> None:
 def test_last_pair_is_not_retired(keystore: Keystore) -> None:
     """Main servers must be given something."""
     with pytest.raises(
-        KeystoreError, match="^this is the only service key that is not retired: rotate first$"
+        KeystoreError, match=r"^this is the only service key that is not retired: rotate first$"
     ):
         service_keys.retire(keystore, ids(keystore)[0], NOW_S)
 
@@ -81,7 +81,7 @@ def test_last_pair_is_not_retired(keystore: Keystore) -> None:
 def test_retiring_twice(two: Keystore) -> None:
     """The time of retirement counts from the first."""
     retired = service_keys.retire(two, ids(two)[0], NOW_S)
-    with pytest.raises(KeystoreError, match="^this service key is retired already$"):
+    with pytest.raises(KeystoreError, match=r"^this service key is retired already$"):
         service_keys.retire(retired, ids(two)[0], NOW_S + 1)
 
 

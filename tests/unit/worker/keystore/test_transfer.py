@@ -139,7 +139,7 @@ def test_spoilt_export(keystore: Keystore, changes: dict[str, Any]) -> None:
 def test_later_format(keystore: Keystore) -> None:
     """An export of a later release asks for an upgrade."""
     with pytest.raises(
-        KeystoreError, match="^the exported key versions are of a later format: upgrade first$"
+        KeystoreError, match=r"^the exported key versions are of a later format: upgrade first$"
     ):
         transfer.read(spoilt(keystore, format_version=2))
 
@@ -148,5 +148,5 @@ def test_version_without_its_secret(keystore: Keystore) -> None:
     """An export that was made by hand with a destroyed version in it is refused."""
     fields = json.loads(transfer.export(keystore, ()))["key_versions"][0]
     gone = {**fields, "version": 9, "state": "destroyed", "root": None, "salt_pool": []}
-    with pytest.raises(KeystoreError, match="^an exported key version lacks its secret$"):
+    with pytest.raises(KeystoreError, match=r"^an exported key version lacks its secret$"):
         transfer.import_versions(keystore, transfer.read(spoilt(keystore, key_versions=[gone])))
