@@ -30,6 +30,8 @@ from gateway.settings import GatewaySettings
 from producer_client import AsyncClient
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
     from gateway.metrics import GatewayMetrics
 
 
@@ -93,7 +95,14 @@ def _open_client(settings: GatewaySettings) -> AsyncClient:
         server_key=settings.server_key,
         timeout_s=settings.timeout_s,
         password_timeout_s=settings.password_timeout_s,
+        tracer=_tracer() if settings.tracing else None,
     )
+
+
+def _tracer() -> Tracer:
+    from caas_tasks.trace_export import open_provider
+
+    return open_provider("caas-gateway", 1.0).get_tracer("caas")
 
 
 def _routes(slot: ClientSlot) -> list[Route]:

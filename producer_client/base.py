@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import UUID
 
 from caas_tasks.encoding import encode_json
@@ -30,7 +30,11 @@ from producer_client.settings import (
     checked_timeout_s,
 )
 from producer_client.sharding import open_transport
+from producer_client.tracing import CallTracer, open_tracer
 from producer_client.transport import JobStore, OutgoingMessage, Transport
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 
 class BaseClient:
@@ -44,6 +48,7 @@ class BaseClient:
         timeout_s: seconds that a call waits, unless it says otherwise.
         password_timeout_s: the same for `hash_password` and `verify_password`.
         transport: instead of the broker, such as `producer_client.testing` gives.
+        tracer: OpenTelemetry's, for a span of each call; None for no traces.
 
     Raises:
         ConfigurationError: an argument is not of its form; values are not repeated.
@@ -65,6 +70,7 @@ class BaseClient:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         password_timeout_s: float = DEFAULT_PASSWORD_TIMEOUT_S,
         transport: Transport | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         public_key = ServicePublicKey.from_text(server_key)
         self._timeout_s = checked_timeout_s(timeout_s)
@@ -72,7 +78,8 @@ class BaseClient:
         self._api_key = None if api_key is None else _checked_api_key(api_key)
         self._server_key = public_key
         self._transport: Transport = transport or open_transport(broker_url)
-        self._dispatcher = Dispatcher(self._transport, public_key)
+        calls = None if tracer is None else CallTracer(tracer)
+        self._dispatcher = Dispatcher(self._transport, public_key, calls)
 
     @classmethod
     def from_env(cls) -> Self:
@@ -88,6 +95,7 @@ class BaseClient:
             server_key=settings.server_key,
             timeout_s=settings.timeout_s,
             password_timeout_s=settings.password_timeout_s,
+            tracer=open_tracer() if settings.tracing else None,
         )
 
     def __repr__(self) -> str:

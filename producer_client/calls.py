@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from caas_tasks.encoding import encode_json
 from caas_tasks.errors import InvalidRequestError, PayloadTooLargeError, ServiceError
@@ -32,11 +32,12 @@ class Call:
         flight: the message it is in; None while it is queued, and again once it is answered.
         loop: the loop that its waiter runs on, or None for a thread.
         needs_reader: its waiter leaves reading to others; see `reading.py`.
+        span: its trace's, while it is under way and traces are on; see `tracing.py`.
     """
 
     __slots__ = (
         *("api_key", "deadline", "encoded", "flight", "loop", "needs_reader", "operation"),
-        *("outcome", "size_bytes"),
+        *("outcome", "size_bytes", "span"),
     )
 
     def __init__(
@@ -57,6 +58,7 @@ class Call:
         self.flight: Flight | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.needs_reader = True
+        self.span: Any = None
 
     def wake(self) -> None:
         """Called once when `outcome` is set: from any thread, or on `loop` where there is one."""

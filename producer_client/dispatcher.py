@@ -33,6 +33,7 @@ from producer_client.flights import Flight, payload
 from producer_client.lanes import LaneQueue, Lanes
 from producer_client.reading import POLL_S, Reader
 from producer_client.sessions import SessionSource
+from producer_client.tracing import CallTracer
 from producer_client.transport import MAX_SEND_S, IncomingReply, OutgoingMessage, Transport
 
 TICK_S: Final = 0.05
@@ -48,10 +49,17 @@ class Dispatcher:
     Args:
         transport: where messages go; the dispatcher owns it.
         server_key: what sessions are sealed to.
+        tracer: makes a span of each call; None for no traces.
     """
 
-    def __init__(self, transport: Transport, server_key: ServicePublicKey) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        server_key: ServicePublicKey,
+        tracer: CallTracer | None = None,
+    ) -> None:
         self._transport = transport
+        self._tracer = tracer
         self._server_key = server_key
         self._closed = False
         self._reset()
@@ -92,15 +100,17 @@ class Dispatcher:
             RequestTimeoutError: no room came before the deadline.
         """
         lane = self._lanes.of(call)
+        if self._tracer is not None:
+            self._tracer.begin(call)
         with self._lock:
             while not self._closed and not lane.waiting.has_room(call):
                 left_s = call.deadline - time.monotonic()
                 if not may_block:
                     return False
                 if left_s <= 0 or not self._room.wait(left_s):
-                    raise self.late()
+                    raise self._refused(call, self.late())
             if self._closed:
-                raise ServiceUnavailableError("The client is closed.")
+                raise self._refused(call, ServiceUnavailableError("The client is closed."))
             if not self._threads:
                 self._start_threads()
             lane.waiting.add(call)
@@ -132,7 +142,12 @@ class Dispatcher:
                 self._room.notify_all()
             else:
                 self._leave_flight(call, call.flight)
-            return self.late()
+            return self._refused(call, self.late())
+
+    def _refused(self, call: Call, error: ServiceError) -> ServiceError:
+        if self._tracer is not None:
+            self._tracer.end([call], error)
+        return error
 
     def late(self) -> ServiceError:
         """What a call fails with whose deadline has passed."""
@@ -154,6 +169,8 @@ class Dispatcher:
                 call.outcome = error
             self._room.notify_all()
             threads = list(self._threads)
+        if self._tracer is not None:
+            self._tracer.end(calls)
         wake(calls)
         for event in (self._stopped, self._work):
             event.set()
@@ -207,6 +224,8 @@ class Dispatcher:
             os.urandom(NONCE_BYTES),
         )
         message = OutgoingMessage(operation, operation.lane, message_id, sealed)
+        if self._tracer is not None:
+            self._tracer.sent(message_id, calls)
         return Flight(message, session, calls, lane.first_resend_s(left_s))
 
     def _send(self, flight: Flight) -> None:
@@ -265,6 +284,8 @@ class Dispatcher:
                     continue
                 lane.answered(flight, time.monotonic())
                 calls = flight.deliver(body)
+            if self._tracer is not None:
+                self._tracer.end(calls)
             wake(calls)
         self._send_ready()
 

@@ -34,6 +34,9 @@ class ServiceSettings(BrokerSettings):
     timeout_s: TimeoutSeconds = Field(
         default=DEFAULT_TIMEOUT_S, description="Seconds that a call waits for its answer."
     )
+    tracing: bool = Field(
+        default=False, description="Whether calls and requests are traced by OpenTelemetry."
+    )
     password_timeout_s: TimeoutSeconds = Field(
         default=DEFAULT_PASSWORD_TIMEOUT_S,
         description="The same for a password operation, which is slow on purpose and may queue.",

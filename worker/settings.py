@@ -65,6 +65,12 @@ class WorkerSettings(BrokerSettings, MetricsSettings, LogSettings):
     health_file: Path | None = Field(
         default=None, description="File that a worker touches while it is well."
     )
+    tracing: bool = Field(
+        default=False, description="Whether calls and requests are traced by OpenTelemetry."
+    )
+    trace_ratio: float = Field(
+        default=1.0, ge=0, le=1, description="Share of requests whose traces are kept."
+    )
     log_level: LogLevel = Field(default="INFO", description="Least severe level that is logged.")
 
     @field_validator("audit_dir", "counter_url", mode="before")

@@ -57,12 +57,23 @@ class Watch:
         self._pid = os.getpid()
 
     def observers(self, keyring: Callable[[], Keyring]) -> list[Observer]:
-        """Those of this process."""
-        if self._metrics is None:
-            return []
-        self._metrics.keyring = keyring
-        self._metrics.look()
-        return [self._metrics]
+        """Those of this process.
+
+        Raises:
+            ConfigurationError: traces are asked for and OpenTelemetry is not installed.
+        """
+        found: list[Observer] = []
+        if self._metrics is not None:
+            self._metrics.keyring = keyring
+            self._metrics.look()
+            found.append(self._metrics)
+        if self._settings is not None and self._settings.tracing:
+            from caas_tasks.trace_export import open_provider
+            from worker.tracing import TraceObserver
+
+            provider = open_provider("caas-worker", self._settings.trace_ratio)
+            found.append(TraceObserver(provider.get_tracer("caas")))
+        return found
 
     def serve(self, consumer: Any) -> None:
         """Answer scrapes from now on.

@@ -53,6 +53,7 @@ async def test_it_opens_and_closes_its_client(monkeypatch: pytest.MonkeyPatch) -
             "server_key": chosen.server_key,
             "timeout_s": 1.5,
             "password_timeout_s": 30.0,
+            "tracer": None,
         }
         assert not opened[0].is_closed
     assert opened[0].is_closed
