@@ -183,7 +183,7 @@ def worker(exits: ExitStack, stage: Stage, folder: Path, *lane: str) -> None:
     exits.callback(stop, process)
 
 
-def run(rounds: int, seconds: float) -> dict[str, Any]:
+def run(rounds: int, seconds: float, pause_s: float) -> dict[str, Any]:
     """All rounds, and their ratios."""
     with ExitStack() as exits:
         folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="caas-")))
@@ -201,6 +201,8 @@ def run(rounds: int, seconds: float) -> dict[str, Any]:
         client.hash_password(USER, "warm")
         samples = []
         for number in range(rounds):
+            if number:
+                time.sleep(pause_s)
             samples.append(Round(client, seconds).measure())
             print(f"round {number + 1}: {json.dumps(samples[-1])}", file=sys.stderr)
     return {**machine.describe(), "rows": rows(samples), "samples": samples, "settings": settings()}
@@ -242,12 +244,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between rounds")
     parser.add_argument("--direct", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.direct:
         print(direct(options.seconds))
         return 0
-    result = run(options.rounds, options.seconds)
+    result = run(options.rounds, options.seconds, options.pause)
     for row in result["rows"]:
         print(f"{row['what']}: {row['value']:.3f} ({row['lowest']:.3f} to {row['highest']:.3f})")
     path = ROOT / "benchmarks" / "results" / f"password-lane-{result['commit']}.json"
