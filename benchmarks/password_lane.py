@@ -2,10 +2,11 @@
 
     python -m benchmarks.password_lane
 
-Rounds alternate: argon2-cffi called in as many threads as the password worker has, at the worker's
-own priority; the same work through client, broker and worker; then fast calls of one caller with
-the password lane idle, and with it saturated by the same client. Ratios are taken round by round.
-The result is kept under `benchmarks/results/`.
+Rounds alternate. First argon2-cffi called in as many threads as the password worker has, and the same
+work through client, broker and worker, both at the usual priority. Then fast calls of one caller with
+the password lane idle, and with it saturated by the same client, the worker's threads standing back
+as they do by default. Ratios are taken round by round. The result is kept under
+`benchmarks/results/`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from typing import Any, Final
 from benchmarks import machine
 from benchmarks.contenders import ROOT
 from benchmarks.stage import Stage, stop
-from caas_cli import priority
 from caas_cli.worker_command import password_threads
 from caas_tasks.stored_forms import DEFAULT_ARGON2_PROFILE, PASSWORD_PROFILES
 from producer_client import Client
@@ -47,7 +47,7 @@ def default(name: str) -> int:
     return value
 
 
-NICE: Final = int(os.environ.get("CAAS_PASSWORD_NICE", default("password_nice")))
+NICE: Final = default("password_nice")
 THREADS: Final = password_threads(default("password_memory_kib"))
 
 
@@ -73,7 +73,6 @@ def direct(seconds: float) -> float:
     """Argon2id by argon2-cffi with the default profile's costs, over and over."""
     from argon2 import low_level
 
-    priority.stand_back(NICE)
     cost = PASSWORD_PROFILES[DEFAULT_ARGON2_PROFILE]
 
     def work() -> object:
@@ -133,7 +132,7 @@ class Round:
         self._seconds = seconds
 
     def direct(self) -> Sample:
-        """In a process of its own at the worker's priority."""
+        """In a process of its own."""
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "benchmarks.password_lane"),
@@ -163,48 +162,52 @@ class Round:
             sample = fast_latencies_ms(self._client, self._seconds)
             return {**sample, "passwords_per_s": (len(ended) - before) / self._seconds}
 
-    def measure(self) -> dict[str, Sample]:
-        """All four."""
-        return {name: getattr(self, name)() for name in ("direct", "lane", "idle", "busy")}
+    def measure(self, *names: str) -> dict[str, Sample]:
+        """Some of them, in turn."""
+        return {name: getattr(self, name)() for name in names}
 
 
-def worker(exits: ExitStack, stage: Stage, folder: Path, *lane: str) -> None:
+@contextmanager
+def worker(stage: Stage, folder: Path, lane: str, nice: int) -> Iterator[None]:
     """A worker as operators start it."""
-    env = {**stage.env, "CAAS_HOME": str(folder / "home")}
+    env = {**stage.env, "CAAS_HOME": str(folder / "home"), "CAAS_PASSWORD_NICE": str(nice)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "caas_cli", "worker", "--quiet", *lane],
+        [sys.executable, "-m", "caas_cli", "worker", "--quiet", f"--lane={lane}"],
         cwd=ROOT,
         env=env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        # In this session: its nice value counts against the fast worker's, as under `caas up`.
+        # In this session: priorities count against the fast worker's, as under `caas up`.
         process_group=0,
     )
-    exits.callback(stop, process)
+    try:
+        yield
+    finally:
+        stop(process)
 
 
 def run(rounds: int, seconds: float, pause_s: float) -> dict[str, Any]:
     """All rounds, and their ratios."""
+    samples: list[dict[str, Sample]] = [{} for _ in range(rounds)]
     with ExitStack() as exits:
         folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="caas-")))
         stage = exits.enter_context(Stage(folder, "unix"))
-        worker(exits, stage, folder, "--lane=fast")
-        worker(exits, stage, folder, "--lane=password")
-        stage.wait_for_consumers(2)
+        exits.enter_context(worker(stage, folder, "fast", 0))
         client = Client(
             broker_url=stage.env["CAAS_BROKER_URL"],
             api_key=stage.env["CAAS_API_KEY"],
             server_key=stage.env["CAAS_SERVER_KEY"],
         )
         exits.callback(client.close)
-        client.encrypt(USER, "warm")
-        client.hash_password(USER, "warm")
-        samples = []
-        for number in range(rounds):
-            if number:
-                time.sleep(pause_s)
-            samples.append(Round(client, seconds).measure())
-            print(f"round {number + 1}: {json.dumps(samples[-1])}", file=sys.stderr)
+        for nice, names in ((0, ("direct", "lane")), (NICE, ("idle", "busy"))):
+            with worker(stage, folder, "password", nice):
+                stage.wait_for_consumers(2)
+                client.encrypt(USER, "warm")
+                client.hash_password(USER, "warm")
+                for sample in samples:
+                    sample.update(Round(client, seconds).measure(*names))
+                    print({name: sample[name] for name in names}, file=sys.stderr)
+                    time.sleep(pause_s)
     return {**machine.describe(), "rows": rows(samples), "samples": samples, "settings": settings()}
 
 

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Final
 
-from caas_cli import client_env, priority
+from caas_cli import client_env
 from caas_cli.exit_codes import CommandError, ExitCode, UsageError
 from caas_cli.home import Home
 from caas_tasks.names import Lane
@@ -96,9 +96,6 @@ def run(home: Home, lane_names: Sequence[str], options: Sequence[str]) -> int:
     if quiet:
         # A supervised worker's log is read with others': no banner, no page about running as root.
         warnings.filterwarnings("ignore", message="You're running the worker with superuser")
-    if Lane.PASSWORD in lanes:
-        # Now, since threads inherit it.
-        priority.stand_back(settings.password_nice)
     threads = password_threads(settings.password_memory_kib)
     defaults = default_options(settings.log_level, lanes, threads)
     return _celery([*quiet, *_COMMAND, *defaults, *own])

@@ -11,15 +11,21 @@ from worker import guards
 from worker.guards import Guards
 from worker.keyring_source import KeyringSource
 from worker.operations.means import PasswordMemory
+from worker.priority import StandingBack
 from worker.service import Service
 from worker.settings import WorkerSettings
 from worker.watch import Watch
 
 
 class Runtime:
-    """Holds the service of this process; `start` opens the keystore."""
+    """Holds the service of this process; `start` opens the keystore.
+
+    Attributes:
+        standing_back: for the threads that hash passwords.
+    """
 
     def __init__(self) -> None:
+        self.standing_back = StandingBack(0)
         self._service: Service | None = None
         self._guards: Guards | None = None
         self.watch = Watch()
@@ -52,6 +58,7 @@ class Runtime:
             key_guard=self._guards.key_guard,
             password_memory=PasswordMemory(settings.password_memory_kib),
         )
+        self.standing_back = StandingBack(settings.password_nice)
         self._pid = os.getpid()
 
     def stop(self) -> None:

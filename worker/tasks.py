@@ -43,5 +43,7 @@ def _register(app: Celery, runtime: Runtime, operation: Operation) -> None:
             # Sent by another lane, it would hold up what is quick. No client of ours does that.
             logger.warning("a password operation came by another lane and was not run")
             return UNREADABLE_REPLY
+        if is_password:
+            runtime.standing_back.enter()
         sealed = args[0] if len(args) == 1 else None
         return runtime.service.answer(operation, task.request.id or "", sealed)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from caas_cli import gateway_command, priority, up, worker_command
+from caas_cli import gateway_command, up, worker_command
 from caas_cli.exit_codes import CommandError, ExitCode, UsageError
 from caas_cli.home import Home
 from caas_cli.up import Running, UpOptions
@@ -78,18 +78,6 @@ def test_passwords_at_once(
     """As many as cores and memory allow, and at least one."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(cores)))
     assert worker_command.password_threads(memory_kib) == threads
-
-
-def test_a_password_worker_stands_back(made: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It lowers its priority before any thread of it starts; others don't."""
-    niced: list[int] = []
-    monkeypatch.setattr(priority, "stand_back", niced.append)
-    monkeypatch.setattr(worker_command, "_celery", lambda _arguments: 0)
-    monkeypatch.setattr(os, "environ", {**os.environ, "CAAS_PASSWORD_NICE": "7"})
-    worker_command.run(made, ["fast"], ())
-    assert niced == []
-    worker_command.run(made, ["password"], ())
-    assert niced == [7]
 
 
 def test_unknown_option_of_a_worker_is_a_usage_error(

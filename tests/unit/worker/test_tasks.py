@@ -11,6 +11,7 @@ from celery import Celery
 from caas_tasks.celery_app import create_app
 from caas_tasks.encoding import encode_json
 from caas_tasks.names import Operation
+from worker.priority import StandingBack
 from worker.tasks import register
 
 ID = "6f1d7c1e-8f0e-4c55-9d55-1f2f3a4b5c6d"
@@ -20,7 +21,7 @@ ITEM = {"userUUID": "4dbcbcfe-4800-40a8-badf-c26b73af230c", "sensitiveData": "ca
 @pytest.fixture
 def app(world: Any) -> Celery:
     app = create_app("redis://127.0.0.1:1")
-    register(app, SimpleNamespace(service=world.service))  # type: ignore[arg-type]
+    register(app, SimpleNamespace(service=world.service, standing_back=StandingBack(0)))  # type: ignore[arg-type]
     return app
 
 
