@@ -105,6 +105,23 @@ def test_keystore_is_opened_at_the_start(
     assert module.RUNTIME.service.answer(Operation.ENCRYPT, "id", "rubbish") == "unreadable"
 
 
+@pytest.mark.parametrize("signal", ["worker_shutdown", "worker_process_shutdown"])
+def test_audit_log_ends_with_the_worker(
+    load: Callable[[], ModuleType],
+    keystore_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    signal: str,
+) -> None:
+    """A worker, or its child process, that ends writes its audit log's last line."""
+    folder = keystore_file.parent / "audit"
+    monkeypatch.setenv("CAAS_AUDIT_DIR", str(folder))
+    load()
+    celery.signals.celeryd_init.send(sender=None)
+    getattr(celery.signals, signal).send(sender=None)
+    (path,) = folder.iterdir()
+    assert '"event":"stop"' in path.read_text().splitlines()[-1]
+
+
 def test_worker_without_keystore(
     load: Callable[[], ModuleType], home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,42 @@ def test_service_after_the_start(settings: WorkerSettings) -> None:
     found.start(settings)
     assert found.service is found.service
     assert found.service.answer(Operation.ENCRYPT, "id", "rubbish") == "unreadable"
+
+
+def test_second_start_in_one_process(settings: WorkerSettings) -> None:
+    """Celery's solo pool starts twice: the second time changes nothing."""
+    found = Runtime()
+    found.start(settings)
+    service = found.service
+    found.start(settings)
+    assert found.service is service
+
+
+def test_stop_ends_the_audit_log(settings: WorkerSettings, tmp_path: Path) -> None:
+    """A worker that stops writes its log's last line, once."""
+    found = Runtime()
+    found.start(settings.model_copy(update={"audit_dir": tmp_path / "audit"}))
+    (path,) = (tmp_path / "audit").iterdir()
+    found.stop()
+    found.stop()
+    lines = path.read_text().splitlines()
+    assert ['"event":"start"' in lines[0], '"event":"stop"' in lines[-1]] == [True, True]
+    assert len(lines) == 2
+
+
+def test_stop_leaves_what_the_parent_opened(
+    settings: WorkerSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child process that ends writes no last line into its parent's log."""
+    found = Runtime()
+    found.start(settings.model_copy(update={"audit_dir": tmp_path / "audit"}))
+    parent = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: parent + 1)
+    found.stop()
+    (path,) = (tmp_path / "audit").iterdir()
+    assert path.read_text().count("\n") == 1
+    monkeypatch.undo()
+    found.stop()
 
 
 def test_start_without_keystore(settings: WorkerSettings) -> None:
