@@ -30,7 +30,7 @@ class Guards:
     Attributes:
         key_guard: limits of API keys, and when they were last used.
         limits: the guess limit; None when it is switched off.
-        user_names: names users to the counters and the audit log.
+        user_names: names users to the audit log; None without one.
         audit: None without a folder for it.
     """
 
@@ -74,7 +74,9 @@ def build(settings: WorkerSettings, audit_key: bytes | None, now_ms: Callable[[]
     elif not settings.guess_limits:
         logger.warning("CAAS_GUESS_LIMITS is off: nothing limits guesses about a user")
     audit = None if audit_key is None else _audit(settings, audit_key, now_ms)
-    return Guards(KeyGuard(time.monotonic, uses), uses, limits, names, audit)
+    return Guards(
+        KeyGuard(time.monotonic, uses), uses, limits, names if audit is not None else None, audit
+    )
 
 
 def _audit(
