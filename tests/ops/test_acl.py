@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -134,7 +135,7 @@ def test_monitor(server: RedisServer, client: Client) -> None:
     """The monitor counts, inspects workers and hears their events."""
     app = create_app(server.url(login(MONITOR)))
     heard: list[str] = []
-    calls = threading.Thread(target=lambda: client.encrypt(UUID, "heard"))
+    calls = threading.Thread(target=lambda: client.encrypt(str(uuid.uuid4()), "heard"))
     with app.connection() as connection:
         assert app.control.inspect(timeout=5.0, connection=connection).ping()
         assert app.control.inspect(timeout=5.0, connection=connection).active_queues()

@@ -45,6 +45,7 @@ def start_worker(keystore: KeystoreFolder, url: str, exits: ExitStack) -> None:
         "CAAS_BROKER_URL": url,
         "CAAS_KEYSTORE": str(keystore.path),
         "CAAS_IDENTITY": str(keystore.identity_path),
+        "CAAS_GUESS_LIMITS": "off",
         **{name: os.environ.get(name) for name in CERTIFICATES},
     }
     command = [sys.executable, "-m", "caas_cli", "worker", "--quiet"]
