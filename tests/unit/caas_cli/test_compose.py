@@ -18,6 +18,9 @@ from caas_tasks.redis_url import parse_broker_url
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder with the home in it, for a user who is not root."""
+    for name in os.environ:
+        if name.startswith("CAAS_"):
+            monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CAAS_HOME", str(tmp_path / ".caas"))
     monkeypatch.setattr(os, "getuid", lambda: 1_234)
