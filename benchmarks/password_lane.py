@@ -2,10 +2,10 @@
 
     python -m benchmarks.password_lane
 
-Rounds alternate. First argon2-cffi called in as many threads as the password worker has, and the same
-work through client, broker and worker, both at the usual priority. Then fast calls of one caller with
-the password lane idle, and with it saturated by the same client, the worker's threads standing back
-as they do by default. Ratios are taken round by round. The result is kept under
+Rounds alternate. First argon2-cffi called in as many threads as the password worker has, and the
+same work through client, broker and worker, both at the usual priority. Then fast calls of one
+caller with the password lane idle, and with it saturated by the same client, the worker's threads
+standing back as they do by default. Ratios are taken round by round. The result is kept under
 `benchmarks/results/`.
 """
 
