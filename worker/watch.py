@@ -64,8 +64,7 @@ class Watch:
         """
         found: list[Observer] = []
         if self._metrics is not None:
-            self._metrics.keyring = keyring
-            self._metrics.look()
+            self._metrics.watch(keyring)
             found.append(self._metrics)
         if self._settings is not None and self._settings.tracing:
             from caas_tasks.trace_export import open_provider
@@ -98,7 +97,7 @@ class Watch:
             PlatformCollector(registry=self._registry)
         self._registry.register(PoolCollector(consumer))
         self._registry.register(LaneCollector(self._settings.brokers()))
-        self._server.start(self._registry, self._metrics.look)
+        self._server.start(self._registry, self._metrics.hand_over)
 
     def stop(self) -> None:
         """Answer no more; a child leaves its parent's server alone."""
