@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Final
 
 from caas_cli import client_env, requests
 from caas_cli.bulk import file_run
@@ -28,7 +30,10 @@ from caas_cli.exit_codes import CommandError, ExitCode, exit_code_of
 from caas_cli.home import Home
 from caas_tasks.errors import ServiceError
 
-GOES_ON = "what is done is kept; the same command with --resume goes on"
+COLLECT_EVERY: Final = 200_000
+"""Objects between two looks for cycles: rows have none, and Python's 700 cost a fifth of the run."""
+
+GOES_ON: Final = "what is done is kept; the same command with --resume goes on"
 
 
 def start(request: Request, home: Home) -> ExitCode:
@@ -38,7 +43,7 @@ def start(request: Request, home: Home) -> ExitCode:
         CommandError: it can't be done, or not to the end.
     """
     request.check()
-    with _ending_in_one_line():
+    with _ending_in_one_line(), _few_collections():
         if request.table is not None:
             from caas_cli.bulk.sql_start import start_table
 
@@ -100,6 +105,16 @@ def asking(request: Request, home: Home) -> Iterator[Asking]:
         closing(progress(request.report_s)) as shown,
     ):
         yield Asking(client, request.operation, fields, request.patience_s, shown)
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(COLLECT_EVERY, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @contextmanager
