@@ -17,9 +17,12 @@ from producer_client.integrations.shared_client import use_client
 from producer_client.testing import InMemoryService
 
 SHOP = Path(__file__).resolve().parents[3] / "examples" / "shop"
-os.environ.update(
-    DJANGO_SETTINGS_MODULE="shop.settings", SHOP_DATABASE=":memory:", SHOP_SECRET_KEY="of-tests"
-)
+SETTINGS = {
+    "DJANGO_SETTINGS_MODULE": "shop.settings",
+    "SHOP_DATABASE": ":memory:",
+    "SHOP_SECRET_KEY": "of-tests",
+}
+os.environ.update(SETTINGS)
 sys.path.insert(0, str(SHOP))
 
 import django  # noqa: E402 - with its settings named
@@ -28,6 +31,9 @@ from django.db import transaction  # noqa: E402 - with its settings named
 from django.test import Client as Browser  # noqa: E402 - with its settings named
 
 django.setup()
+for name in SETTINGS:
+    # Celery looks for Django's: the workers that other tests start would try to load the shop.
+    del os.environ[name]
 
 
 class Recorder:
