@@ -28,6 +28,7 @@ from caas_cli.init import InitRequest, finish_interrupted, init
 from caas_cli.log import Log
 from caas_cli.output import say, warn
 from caas_cli.supervisor import SUPERVISOR, Part, Supervisor
+from caas_tasks.settings import read_brokers
 from worker.keystore import change, file
 
 READY_TIMEOUT_S: Final = 30.0
@@ -140,14 +141,32 @@ def _service_parts(running: Running, options: UpOptions, listener: socket.socket
     of_workers, of_gateway = up_metrics.environments(running.home, _environment(running))
     # -P keeps modules of the working folder out; PYTHONPATH names where this package is.
     python = [sys.executable, "-P", "-m", "caas_cli"]
-    names = [f"worker-{n}" for n in range(1, options.workers + 1)]
+    brokers = len(read_brokers(running.broker_url))
     worker = [*python, "worker", worker_command.QUIET]
     gateway = [*python, "gateway", "--listen-fd", str(listener.fileno())]
     return [
-        *(Part(name, worker, of_workers, stop_order=1) for name in names),
-        Part("passwords", [*worker, "--lane=password"], of_workers, stop_order=1),
+        *(
+            Part(f"worker-{n + 1}", worker, _at(of_workers, n, brokers), stop_order=1)
+            for n in range(max(options.workers, brokers))
+        ),
+        *(
+            Part(
+                "passwords" if brokers == 1 else f"passwords-{n + 1}",
+                [*worker, "--lane=password"],
+                _at(of_workers, n, brokers),
+                stop_order=1,
+            )
+            for n in range(brokers)
+        ),
         Part("gateway", gateway, of_gateway, stop_order=0, pass_fds=(listener.fileno(),)),
     ]
+
+
+def _at(environment: dict[str, str], number: int, brokers: int) -> dict[str, str]:
+    """A worker's environment, with the broker that it serves where there are several."""
+    if brokers == 1:
+        return environment
+    return {**environment, "CAAS_BROKER_INDEX": str(number % brokers)}
 
 
 def _environment(running: Running) -> dict[str, str]:

@@ -121,6 +121,21 @@ def test_prometheus_starts(compose: Compose) -> None:
     prometheus.process.wait_for("Server is ready to receive web requests")
 
 
+def test_grafana_finds_its_provisioning() -> None:
+    """Grafana's own program is not at hand: what it is given is where its configuration says."""
+    service = SERVICES["grafana"]
+    mounts = {volume["target"]: PROJECT / volume["source"] for volume in service["volumes"][:2]}
+    provisioning = mounts["/etc/grafana/provisioning"]
+    (sources,) = [yaml.safe_load(p.read_text()) for p in provisioning.glob("datasources/*")]
+    assert [source["url"] for source in sources["datasources"]] == ["http://prometheus:9090"]
+    (providers,) = [yaml.safe_load(p.read_text()) for p in provisioning.glob("dashboards/*")]
+    folders = {provider["options"]["path"] for provider in providers["providers"]}
+    assert folders == {"/var/lib/grafana/dashboards"}
+    dashboards = list(mounts["/var/lib/grafana/dashboards"].glob("*.json"))
+    assert dashboards
+    assert all(json.loads(path.read_text())["panels"] for path in dashboards)
+
+
 def test_installation_is_private(folder: Path) -> None:
     """Nothing that `caas init --compose` makes is open to others."""
     home = folder / ".caas"
