@@ -134,6 +134,10 @@ class MetricsServer(HTTPServer):
         Args:
             refresh: called before each answer.
         """
+        from prometheus_client import disable_created_metrics
+
+        # A second series for each, of when it was first counted: nobody here asks for those.
+        disable_created_metrics()
         self.registry, self.refresh = registry, refresh
         threading.Thread(target=self.serve_forever, name="caas-metrics", daemon=True).start()
 
