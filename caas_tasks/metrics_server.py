@@ -137,7 +137,7 @@ class MetricsServer(HTTPServer):
         from prometheus_client import disable_created_metrics
 
         # A second series for each, of when it was first counted: nobody here asks for those.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call] # it has no types
         self.registry, self.refresh = registry, refresh
         threading.Thread(target=self.serve_forever, name="caas-metrics", daemon=True).start()
 
