@@ -33,18 +33,19 @@ def keystore(home: Home, now_s: Callable[[], float] = time.time) -> list[Finding
         return [Finding(KEYSTORE, False, str(error), advice)]
     now = now_s()
     age_days = max(0, int((now - home.keystore.stat().st_mtime) // 86_400))
-    enabled = sum(version.root is not None for version in opened.key_versions)
-    detail = f"opens: {enabled} key version(s), {len(opened.api_keys)} API key(s)"
+    enabled = sum(version.state.value == "enabled" for version in opened.key_versions)
+    detail = f"opens: {enabled} enabled key version(s), {len(opened.api_keys)} API key(s)"
     found = [Finding(KEYSTORE, True, f"{detail}, written {age_days} day(s) ago")]
     found += [*_versions(opened), *_destroys(opened, now), *_api_keys(opened, now)]
     server_key = _setting(home, client_env.SERVER_KEY)
-    if server_key and server_key != change.public_key(opened).to_text():
+    in_use = (key for key in opened.service_keys if key.retired_at is None)
+    if server_key and server_key not in {change.public_half(key).to_text() for key in in_use}:
         found.append(
             Finding(
                 "server key",
                 False,
-                "CAAS_SERVER_KEY is not this keystore's newest public key",
-                f"take it from {home.client_env}, which `caas up` keeps up to date",
+                "CAAS_SERVER_KEY is of no service key that is in use",
+                "`caas service-key list --json` has it; `caas up` brings client.env up to date",
             )
         )
     return found
@@ -62,16 +63,26 @@ def _versions(opened: Keystore) -> list[Finding]:
 
 
 def _destroys(opened: Keystore, now: float) -> list[Finding]:
-    due = [version for version in opened.key_versions if version.destroy_at is not None]
-    return [
+    waiting = [version for version in opened.key_versions if version.destroy_at is not None]
+    due = [version for version in waiting if (version.destroy_at or 0) <= now]
+    overdue = [
+        Finding(
+            "destroy",
+            False,
+            f"key version {version.version} is past its grace period and still has its secret",
+            "caas key destroy --finish",
+        )
+        for version in due
+    ]
+    return overdue + [
         Finding(
             "destroy",
             True,
             f"key version {version.version} is to be destroyed in {_hours(version, now)} h; "
             "until then it can be kept",
         )
-        for version in due
-        if version.root is not None
+        for version in waiting
+        if version not in due
     ]
 
 
@@ -94,7 +105,7 @@ def _api_keys(opened: Keystore, now: float) -> list[Finding]:
             "caas apikey rotate, and give the main server the new one",
         )
         for key in ends
-        if key.revoked_at is None
+        if key.revoked_at is None and key.rotated_to is None
     ]
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import pyrage
 import pytest
 
-from caas_cli import doctor, keys
+from caas_cli import keys
+from caas_cli.doctor import keys as doctor
 from caas_cli.exit_codes import ExitCode
 from caas_cli.home import Home
 from worker.keystore import file
@@ -192,9 +193,9 @@ def test_finish_erases_what_is_due(rotated: Home, run: Any) -> None:
     whole = load(rotated).changed(key_versions=tuple(due))
     rotated.keystore.unlink()
     file.create(rotated.keystore, whole)
-    assert "destruction" in {found.name for found in doctor._keystore(rotated) if not found.is_ok}
+    assert "destroy" in {found.name for found in doctor.keystore(rotated) if not found.is_ok}
     assert run("key", "destroy", "--finish").stdout.startswith("key version 1: destroyed")
-    assert all(found.is_ok for found in doctor._keystore(rotated))
+    assert all(found.is_ok for found in doctor.keystore(rotated))
     assert states(rotated) == ["destroyed", "enabled*", "disabled"]
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from caas_cli import client_env, doctor
+from caas_cli import client_env
+from caas_cli.doctor import keys as doctor
 from caas_cli.exit_codes import ExitCode
 from caas_cli.home import Home
 from worker.keystore import change, file
@@ -99,7 +100,7 @@ def test_doctor_finds_a_retired_key(made: Home, run: Any) -> None:
     before = client_key(made)
     run("service-key", "rotate", "--retire-old")
     client_env.write_changed(made.client_env, {client_env.SERVER_KEY: before})
-    findings = {found.name: found.is_ok for found in doctor._keystore(made)}
+    findings = {found.name: found.is_ok for found in doctor.keystore(made)}
     assert findings == {"keystore": True, "server key": False}
 
 
@@ -108,4 +109,4 @@ def test_doctor_takes_an_added_key(made: Home, run: Any) -> None:
     run("service-key", "rotate")
     added = change.public_half(load(made).service_keys[1]).to_text()
     client_env.write_changed(made.client_env, {client_env.SERVER_KEY: added})
-    assert [found.is_ok for found in doctor._keystore(made)] == [True]
+    assert [found.is_ok for found in doctor.keystore(made)] == [True]
