@@ -2,8 +2,8 @@
 
     python -m benchmarks.report benchmarks/results/comparison-<commit>.json
 
-writes them between the markers of both files. `tests/docs/test_benchmark_tables.py` holds the files
-to the results that their markers name.
+writes them between the markers of both files, and from `pools-<commit>.json` that of the pools.
+`tests/docs/test_benchmark_tables.py` holds the files to the results that their markers name.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ _BLOCK: Final = re.compile(
     r"<!-- (?P<table>[a-z-]+) of (?P<result>[\w./+-]+\.json) -->\n(?P<text>.*?)<!-- end -->\n",
     re.DOTALL,
 )
+_PLOTTED: Final = "comparison"
+_PLOT: Final = re.compile(r"results/comparison-[\w+]+(?P<ending>\.png|\.svg)")
 Result = dict[str, Any]
 
 
@@ -138,12 +140,20 @@ def machine_line(result: Result) -> str:
     )
 
 
+def pools_table(result: Result) -> str:
+    """Which pool suits which lane."""
+    from benchmarks import pools
+
+    return pools.table(result["samples"])
+
+
 TABLES: Final[dict[str, Callable[[Result], str]]] = {
     "short-table": short_table,
     "ratio-table": ratio_table,
     "contender-table": contender_table,
     "payload-table": payload_table,
     "scaling-table": scaling_table,
+    "pools-table": pools_table,
     "machine": machine_line,
 }
 PAGES: Final = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
@@ -158,12 +168,21 @@ def rendered(page: str, result: str | None = None) -> str:
     """
 
     def block(match: re.Match[str]) -> str:
-        name = result or match["result"]
+        name = match["result"]
+        if result is not None and _kind(result) == _kind(name):
+            name = result
         stored: Result = json.loads((ROOT / "benchmarks" / name).read_text(encoding="utf-8"))
         text = TABLES[match["table"]](stored)
         return f"<!-- {match['table']} of {name} -->\n{text}\n<!-- end -->\n"
 
+    if result is not None and _kind(result) == _PLOTTED:
+        plot = result.removesuffix(".json")
+        page = _PLOT.sub(lambda match: plot + match["ending"], page)
     return _BLOCK.sub(block, page)
+
+
+def _kind(result: str) -> str:
+    return Path(result).name.partition("-")[0]
 
 
 def main() -> None:
