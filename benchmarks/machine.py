@@ -24,12 +24,13 @@ _TOOLS: Final = frozenset({"pip", "setuptools", "wheel"})
 
 
 def describe() -> dict[str, Any]:
-    """Commit, time, processor, cores, system and this project's versions."""
+    """Commit, time, processor, cores, load, system and this project's versions."""
     return {
         "commit": commit(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": _processor(),
         "cores": os.cpu_count(),
+        "load_before": round(os.getloadavg()[0], 1),
         "memory_gib": round(_memory_bytes() / 2**30, 1),
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "python": platform.python_version(),

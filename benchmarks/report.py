@@ -134,7 +134,8 @@ def machine_line(result: Result) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
     return (
         f"Commit {result['commit']}, {result['at'][:10]}: {result['cores']} cores of"
-        f" {result['processor']}, {result['memory_gib']} GiB, {result['system']}, Python"
+        f" {result['processor']}, {result['memory_gib']} GiB, load {result['load_before']} before,"
+        f" {result['system']}, Python"
         f" {result['python']}; {versions}. {result['rounds']} alternating rounds of"
         f" {result['seconds']} s a measurement over {result['transport']} sockets."
     )
