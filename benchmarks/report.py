@@ -21,6 +21,7 @@ _BLOCK: Final = re.compile(
     r"<!-- (?P<table>[a-z-]+) of (?P<result>[\w./+-]+\.json) -->\n(?P<text>.*?)<!-- end -->\n",
     re.DOTALL,
 )
+ENOUGH_ROUNDS: Final = 5
 _PLOTTED: Final = "comparison"
 _PLOT: Final = re.compile(r"results/comparison-[\w+]+(?P<ending>\.png|\.svg)")
 Result = dict[str, Any]
@@ -137,8 +138,14 @@ def machine_line(result: Result) -> str:
         f" {result['processor']}, {result['memory_gib']} GiB, load {result['load_before']} before,"
         f" {result['system']}, Python"
         f" {result['python']}; {versions}. {result['rounds']} alternating rounds of"
-        f" {result['seconds']} s a measurement over {result['transport']} sockets."
+        f" {result['seconds']} s a measurement over {result['transport']} sockets.{_warning(result)}"
     )
+
+
+def _warning(result: Result) -> str:
+    if result["rounds"] >= ENOUGH_ROUNDS and result["load_before"] <= result["cores"]:
+        return ""
+    return " **A short run or a busy machine: it shows that all runs, and measures nothing.**"
 
 
 def pools_table(result: Result) -> str:
