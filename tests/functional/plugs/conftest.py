@@ -4,6 +4,7 @@ the example shop with a database in memory.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -30,7 +31,12 @@ from django.core.management import call_command  # noqa: E402 - with its setting
 from django.db import transaction  # noqa: E402 - with its settings named
 from django.test import Client as Browser  # noqa: E402 - with its settings named
 
+_root = logging.getLogger()
+_before = _root.level, list(_root.handlers)
 django.setup()
+# The shop's logging is for a program of its own; other tests keep theirs.
+_root.setLevel(_before[0])
+_root.handlers[:] = _before[1]
 for name in SETTINGS:
     # Celery looks for Django's: the workers that other tests start would try to load the shop.
     del os.environ[name]
