@@ -138,7 +138,8 @@ def machine_line(result: Result) -> str:
         f" {result['processor']}, {result['memory_gib']} GiB, load {result['load_before']} before,"
         f" {result['system']}, Python"
         f" {result['python']}; {versions}. {result['rounds']} alternating rounds of"
-        f" {result['seconds']} s a measurement over {result['transport']} sockets.{_warning(result)}"
+        f" {result['seconds']} s a measurement over {result['transport']} sockets."
+        f"{_warning(result)}"
     )
 
 

@@ -65,3 +65,37 @@ def test_one_client_a_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     pools.pop(0)
     with channel.conn_or_acquire() as third:
         assert third is not first
+
+
+def lane_channel(given: list[Any]) -> broker_transport.Channel:
+    """A channel that notes what it hands to its consumer."""
+    connection = SimpleNamespace(_deliver=lambda message, queue: given.append((queue, message)))
+    channel = unconnected(connection)
+    channel._queue_cycle = SimpleNamespace(rotate=lambda _queue: None)
+    return channel
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b'{"body": "\xc3\xa9"}', {"body": "é"}),
+        # What only the standard library's parser takes still reaches the worker, which answers it.
+        (b'{"body": "\\ud800"}', {"body": "\ud800"}),
+    ],
+)
+def test_messages_of_a_lane_are_parsed(text: bytes, expected: Any) -> None:
+    """By the fast parser, or by the standard library's where that refuses."""
+    given: list[Any] = []
+    lane_channel(given)._give(b"caas.fast", text)
+    assert given == [("caas.fast", expected)]
+
+
+def test_what_is_no_message_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither parser takes it: the worker goes on, and is ready for the next."""
+    given: list[Any] = []
+    channel = lane_channel(given)
+    channel._in_poll = object()
+    monkeypatch.setattr(channel, "_popped", lambda _options: (b"caas.fast", b"\xff no JSON"))
+    monkeypatch.setattr(channel, "_flush_brpop_reauth", lambda: None)
+    assert channel._brpop_read()
+    assert (given, channel._in_poll) == ([], None)
