@@ -20,7 +20,7 @@ from caas_tasks.redis_url import BrokerUrl
 from caas_tasks.settings import read_brokers
 
 ASK_S: Final = 2.0
-"""How long workers have to answer, in seconds; only the first question waits as long."""
+"""How long workers have to answer, in seconds; only the first questions wait as long."""
 
 T = TypeVar("T")
 
@@ -45,8 +45,8 @@ class Meters:
     def __init__(self, broker_urls: str) -> None:
         self._brokers = read_brokers(broker_urls)
         self._apps = [create_app(broker) for broker in self._brokers]
-        self._expected = [len(self._stats(app, None)) for app in self._apps]
-        self.workers = sum(self._expected)
+        self._names = [self._find(app) for app in self._apps]
+        self.workers = sum(map(len, self._names))
         self.worker_rss_kib = 0
 
     def read(self) -> Readings:
@@ -56,9 +56,10 @@ class Meters:
 
     def _worker_s(self) -> float | None:
         used_s = 0.0
-        for app, expected in zip(self._apps, self._expected, strict=True):
-            answers = self._stats(app, expected) if expected else {}
-            if not expected or len(answers) < expected:
+        for app, names in zip(self._apps, self._names, strict=True):
+            # The same workers each time, or a difference would be of two different ones.
+            answers = self._stats(app, names) if names else {}
+            if not names or answers.keys() != set(names):
                 return None
             for answer in answers.values():
                 usage = answer.get("rusage", {})
@@ -66,11 +67,15 @@ class Meters:
                 self.worker_rss_kib = max(self.worker_rss_kib, int(usage.get("maxrss", 0)))
         return used_s
 
+    def _find(self, app: Any) -> list[str]:
+        """The names of the workers that answer, asked twice: one may be busy with a password."""
+        return sorted({*self._stats(app, None), *self._stats(app, None)})
+
     @staticmethod
-    def _stats(app: Any, expected: int | None) -> dict[str, Any]:
+    def _stats(app: Any, names: list[str] | None) -> dict[str, Any]:
         """What each worker says of itself; empty when none can be asked."""
-        limit = {} if expected is None else {"limit": expected}
-        inspect = app.control.inspect(timeout=ASK_S, **limit)
+        only = {} if names is None else {"destination": names, "limit": len(names)}
+        inspect = app.control.inspect(timeout=ASK_S, **only)
         answers: dict[str, Any] | None = _unless_refused(inspect.stats)
         return answers or {}
 
