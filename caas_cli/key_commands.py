@@ -225,15 +225,22 @@ def reencrypt_command(
     new_identity: Annotated[
         bool, typer.Option("--new-identity", help="Make a new identity for the workers.")
     ] = False,
+    with_identity: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where the workers' identity is lost: another one, the recovery one say, that "
+            "opens the keystore. It is only read.",
+        ),
+    ] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Encrypt the keystore file to other recipients, or to a new identity of the workers'."""
     from caas_cli import key_files
 
-    change = key_files.reencrypt(
-        Home.from_env(), recipient or (), new_identity=new_identity, dry_run=dry_run
-    )
+    request = key_files.Reencryption(recipient or (), new_identity, with_identity)
+    change = key_files.reencrypt(Home.from_env(), request, dry_run=dry_run)
     _show(change, as_json=as_json)
     if not dry_run:
         warn("Old copies of the file still open with the old identities.")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import pyrage
 
@@ -57,49 +59,110 @@ def import_file(home: Home, path: Path, identity: Path | None, *, dry_run: bool)
     )
 
 
-def reencrypt(
-    home: Home, recipients: Sequence[str], *, new_identity: bool, dry_run: bool
-) -> Change:
+@dataclass(frozen=True, slots=True)
+class Reencryption:
+    """Who may open the keystore from now on.
+
+    Attributes:
+        recipients: who may open it beside this installation; none leaves them as they are.
+        new_identity: make a new identity for the workers, in place of theirs.
+        with_identity: another file, such as the recovery identity, that opens the keystore when
+            the workers' identity is lost. It is only read.
+    """
+
+    recipients: Sequence[str] = ()
+    new_identity: bool = False
+    with_identity: Path | None = None
+
+
+def reencrypt(home: Home, request: Reencryption, *, dry_run: bool) -> Change:
     """Encrypt the keystore to other recipients; this installation's identity is always among them.
 
     A new identity first stands beside the old one in its file, then the keystore is written, then
     the old one goes: a crash or a worker that starts in between finds files that fit.
 
-    Args:
-        recipients: who may open it beside this installation; none leaves them as they are.
-
     Raises:
-        UsageError: neither recipients nor a new identity, or a malformed recipient.
+        UsageError: options that don't go together, a malformed recipient, or an identity that
+            would be overwritten and is not the workers'.
         KeystoreError: a file can't be read or written.
     """
-    if not recipients and not new_identity:
+    if not request.recipients and not request.new_identity:
         raise UsageError("--recipient or --new-identity is needed")
-    _check(recipients, "--recipient")
+    if request.with_identity is not None and not request.new_identity:
+        raise UsageError("--with-identity goes with --new-identity")
+    _check(request.recipients, "--recipient")
     if dry_run:
-        return _reencrypt(home, recipients, new_identity=new_identity, dry_run=True)
+        return _reencrypt(home, request, dry_run=True)
     # Two at once could each leave the identity file without what the other has encrypted to.
     with file.locked(home.identity, "identity file"):
-        return _reencrypt(home, recipients, new_identity=new_identity, dry_run=False)
+        return _reencrypt(home, request, dry_run=False)
 
 
-def _reencrypt(
-    home: Home, recipients: Sequence[str], *, new_identity: bool, dry_run: bool
-) -> Change:
-    old = file.load_identities(home.identity)
-    own = [pyrage.x25519.Identity.generate()] if new_identity else old
-    ours = [str(identity.to_public()) for identity in old]
+def _reencrypt(home: Home, request: Reencryption, *, dry_run: bool) -> Change:
+    identities = _Identities.of(home, request)
+    new = pyrage.x25519.Identity.generate() if request.new_identity else identities.ours[0]
 
     def rule(keystore: Keystore) -> Keystore:
-        others = recipients or [text for text in keystore.recipients if text not in ours]
-        wanted = dict.fromkeys([str(own[0].to_public()), *others])
-        return keystore.changed(recipients=tuple(wanted))
+        gone = identities.replaced(keystore, request)
+        others = request.recipients or [text for text in keystore.recipients if text not in gone]
+        return keystore.changed(recipients=tuple(dict.fromkeys([str(new.to_public()), *others])))
 
-    if dry_run or not new_identity:
-        return keystore_change.apply(home, rule, dry_run=dry_run)
-    _write_identities(home.identity, [*own, *old])
-    change = keystore_change.apply(home, rule, dry_run=False)
-    _write_identities(home.identity, own)
+    def apply(*, dry_run: bool) -> Change:
+        return keystore_change.apply(home, rule, dry_run=dry_run, identities=identities.opening)
+
+    if dry_run or not request.new_identity:
+        return apply(dry_run=dry_run)
+    apply(dry_run=True)  # What a rule refuses leaves the identity file as it is.
+    _write_identities(home, [new, *identities.ours])
+    change = apply(dry_run=False)
+    _write_identities(home, [new])
     return change
+
+
+@dataclass(frozen=True, slots=True)
+class _Identities:
+    """What the workers' file holds, and what opens the keystore: the same unless that is lost."""
+
+    ours: file.Identities = field(repr=False)
+    opening: file.Identities = field(repr=False)
+
+    @classmethod
+    def of(cls, home: Home, request: Reencryption) -> Self:
+        if request.with_identity is None:
+            ours = file.load_identities(home.identity)
+            return cls(ours, ours)
+        opening = file.load_identities(request.with_identity)
+        # A file that is there and can't be read is not overwritten either.
+        ours = file.load_identities(home.identity) if home.identity.exists() else []
+        if set(_recipients(ours)) & set(_recipients(opening)):
+            raise UsageError(
+                f"--with-identity is what {home.identity} holds, which a new identity would replace"
+            )
+        return cls(ours, opening)
+
+    def replaced(self, keystore: Keystore, request: Reencryption) -> set[str]:
+        """The recipients that a re-encryption without others named takes out: the workers'.
+
+        The workers' recipient is the first: so they were written from the beginning.
+        """
+        workers, ours = keystore.recipients[0], _recipients(self.ours)
+        if request.with_identity is None:
+            if request.new_identity and workers not in ours:
+                raise UsageError(
+                    "the identity here is not the workers' own, and would be overwritten; when "
+                    "theirs is lost, name this one with --with-identity instead of CAAS_IDENTITY"
+                )
+            return {*ours}
+        if workers in _recipients(self.opening) and not request.recipients:
+            raise UsageError(
+                "--with-identity is the workers' own, so which recipient is lost can't be told; "
+                "name the others with --recipient"
+            )
+        return {workers, *ours}
+
+
+def _recipients(identities: file.Identities) -> list[str]:
+    return [str(identity.to_public()) for identity in identities]
 
 
 def _check(recipients: Sequence[str], option: str) -> None:
@@ -107,14 +170,15 @@ def _check(recipients: Sequence[str], option: str) -> None:
         raise UsageError(f"{option}: not an age X25519 recipient (age1…)")
 
 
-def _write_identities(path: Path, identities: file.Identities) -> None:
+def _write_identities(home: Home, identities: file.Identities) -> None:
     lines = [f"# written: {timestamp(int(time.time()))}"]
     for identity in identities:
         lines += [f"# public key: {identity.to_public()}", str(identity)]
     problem = ""
     try:
-        file.write_private(path, ("\n".join(lines) + "\n").encode())
+        content = ("\n".join(lines) + "\n").encode()
+        file.write_private(home.identity, content, like=home.keystore)
     except OSError as error:
-        problem = f"identity file {path}: cannot be written: {error.strerror}"
+        problem = f"identity file {home.identity}: cannot be written: {error.strerror}"
     if problem:
         raise ConfigurationError(problem)

@@ -34,13 +34,18 @@ class Change:
         return differences(self.before, self.after)
 
 
-def apply(home: Home, rule: Rule, *, dry_run: bool) -> Change:
+def apply(
+    home: Home, rule: Rule, *, dry_run: bool, identities: file.Identities | None = None
+) -> Change:
     """Apply a rule to the home's keystore.
+
+    Args:
+        identities: what opens it; None takes the home's.
 
     Raises:
         KeystoreError: the keystore can't be read or written, or the rule refuses.
     """
-    identities = file.load_identities(home.identity)
+    opening = file.load_identities(home.identity) if identities is None else identities
     seen: list[Keystore] = []
 
     def change(keystore: Keystore) -> Keystore:
@@ -48,7 +53,7 @@ def apply(home: Home, rule: Rule, *, dry_run: bool) -> Change:
         return rule(keystore)
 
     write = file.preview if dry_run else file.update
-    after = write(home.keystore, identities, change)
+    after = write(home.keystore, opening, change)
     return Change(seen[-1], after, dry_run)
 
 

@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -173,8 +173,14 @@ def preview(
     return upkeep.keep_up(change(load(path, identities)), now_s(), random_bytes)
 
 
-def write_private(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes, *, like: Path | None = None) -> None:
     """Replace a file by one that only its owner can read: temporary file, fsync, rename, fsync.
+
+    The owner stays who he was, where this process may say so: containers run as another user than
+    the operator, and would not see a change that root made.
+
+    Args:
+        like: a file whose owner a new one is given; None leaves it to who runs this.
 
     Raises:
         OSError: it can't be written; the old file is untouched.
@@ -182,6 +188,7 @@ def write_private(path: Path, content: bytes) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         os.fchmod(descriptor, _PRIVATE)
+        _give_to_owner_of(path if path.exists() else like, descriptor)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
@@ -191,6 +198,15 @@ def write_private(path: Path, content: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _give_to_owner_of(model: Path | None, descriptor: int) -> None:
+    if model is None:
+        return
+    with suppress(FileNotFoundError, PermissionError):
+        status = model.stat()
+        if status.st_uid != os.geteuid():
+            os.fchown(descriptor, status.st_uid, status.st_gid)
 
 
 def _write(path: Path, keystore: Keystore) -> None:

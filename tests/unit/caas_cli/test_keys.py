@@ -437,16 +437,138 @@ def test_crash_of_a_reencryption_locks_nobody_out(
     written: list[Path] = []
     real = file.write_private
 
-    def failing(path: Path, content: bytes) -> None:
+    def failing(path: Path, content: bytes, **options: Any) -> None:
         written.append(path)
         if len(written) == crash_at:
             raise OSError(28, "No space left on device")
-        real(path, content)
+        real(path, content, **options)
 
     monkeypatch.setattr(file, "write_private", failing)
     done = run("key", "reencrypt-keystore", "--new-identity")
     assert (done.exit_code, len(written)) == (ExitCode.CONFIGURATION, crash_at)
     assert load(rotated).key_versions == before.key_versions
+
+
+@pytest.fixture
+def elsewhere(rotated: Home, tmp_path: Path) -> Path:
+    """The recovery identity, off the machine whose own identity is lost."""
+    kept = tmp_path / "safe.txt"
+    rotated.recovery_identity.rename(kept)
+    rotated.identity.unlink()
+    return kept
+
+
+def recover(run: Any, kept: Path, *more: str) -> Any:
+    return run("key", "reencrypt-keystore", "--new-identity", "--with-identity", str(kept), *more)
+
+
+def test_lost_identity_is_replaced(rotated: Home, run: Any, elsewhere: Path) -> None:
+    """The recovery identity opens the keystore for a new identity; the lost one is out."""
+    before = file.load(rotated.keystore, file.load_identities(elsewhere))
+    secret = elsewhere.read_bytes()
+    done = recover(run, elsewhere)
+    (new,) = file.load_identities(rotated.identity)
+    after = load(rotated)
+    assert (done.exit_code, elsewhere.read_bytes()) == (0, secret)
+    assert after.recipients == (str(new.to_public()), before.recipients[1])
+    assert after.key_versions == before.key_versions
+    assert file.load(rotated.keystore, file.load_identities(elsewhere)) == after
+
+
+def test_lost_identity_among_several_recipients(rotated: Home, run: Any, elsewhere: Path) -> None:
+    """Only the workers' recipient is taken out; others who may open it stay."""
+    theirs = str(pyrage.x25519.Identity.generate().to_public())
+    keystore = file.load(rotated.keystore, file.load_identities(elsewhere))
+    rotated.keystore.unlink()
+    file.create(rotated.keystore, keystore.changed(recipients=(*keystore.recipients, theirs)))
+    recover(run, elsewhere)
+    assert load(rotated).recipients[1:] == (keystore.recipients[1], theirs)
+
+
+def test_lost_identity_with_recipients_named(rotated: Home, run: Any, elsewhere: Path) -> None:
+    """Named recipients take the place of all others, as they always do."""
+    theirs = str(pyrage.x25519.Identity.generate().to_public())
+    recover(run, elsewhere, "--recipient", theirs)
+    assert load(rotated).recipients[1:] == (theirs,)
+
+
+def test_identity_of_another_installation_is_replaced_too(
+    rotated: Home, run: Any, elsewhere: Path
+) -> None:
+    """A file of the workers' that doesn't open the keystore doesn't stand in the way."""
+    rotated.identity.write_text(str(pyrage.x25519.Identity.generate()))
+    recover(run, elsewhere)
+    assert len(load(rotated).recipients) == 2
+
+
+def test_dry_run_of_a_recovery_makes_no_identity(rotated: Home, run: Any, elsewhere: Path) -> None:
+    """It says what would change, and the lost file stays lost."""
+    done = recover(run, elsewhere, "--dry-run")
+    assert (done.exit_code, rotated.identity.exists()) == (0, False)
+    assert (": added" in done.stdout, ": removed" in done.stdout) == (True, True)
+
+
+@pytest.mark.parametrize("crash_at", [1, 2, 3])
+def test_crash_of_a_recovery_can_be_done_again(
+    rotated: Home, run: Any, monkeypatch: pytest.MonkeyPatch, elsewhere: Path, crash_at: int
+) -> None:
+    """Whichever of its writings fails, the same command once more comes to the same end."""
+    written: list[Path] = []
+    real = file.write_private
+
+    def failing(path: Path, content: bytes, **options: Any) -> None:
+        written.append(path)
+        if len(written) == crash_at:
+            raise OSError(28, "No space left on device")
+        real(path, content, **options)
+
+    monkeypatch.setattr(file, "write_private", failing)
+    assert recover(run, elsewhere).exit_code == ExitCode.CONFIGURATION
+    assert recover(run, elsewhere).exit_code == 0
+    kept = str(file.load_identities(elsewhere)[0].to_public())
+    assert (len(file.load_identities(rotated.identity)), load(rotated).recipients[1:]) == (
+        1,
+        (kept,),
+    )
+
+
+def test_recovery_identity_in_the_place_of_the_workers_is_not_overwritten(
+    rotated: Home, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With CAAS_IDENTITY naming the recovery identity nothing changes, and what to do is said."""
+    monkeypatch.setenv("CAAS_IDENTITY", str(rotated.recovery_identity))
+    before = contents(rotated.folder)
+    done = run("key", "reencrypt-keystore", "--new-identity")
+    again = recover(run, rotated.recovery_identity)
+    assert [done.exit_code, again.exit_code] == [ExitCode.USAGE, ExitCode.USAGE]
+    assert "--with-identity" in done.stderr
+    assert contents(rotated.folder) == before
+
+
+def test_recovery_with_the_workers_own_identity(rotated: Home, run: Any, tmp_path: Path) -> None:
+    """Which recipient is lost can't be told then: the others have to be named."""
+    kept = tmp_path / "safe.txt"
+    rotated.identity.rename(kept)
+    before = contents(rotated.folder)
+    done = recover(run, kept)
+    assert (done.exit_code, "--recipient" in done.stderr) == (ExitCode.USAGE, True)
+    assert contents(rotated.folder) == before
+
+
+def test_damaged_identity_file_is_not_overwritten(rotated: Home, run: Any, elsewhere: Path) -> None:
+    """What the workers' file holds, and nobody can read, is the operator's to move away."""
+    rotated.identity.write_text("not an identity")
+    done = recover(run, elsewhere)
+    assert (done.exit_code, rotated.identity.read_text()) == (
+        ExitCode.CONFIGURATION,
+        "not an identity",
+    )
+
+
+def test_other_identity_without_a_new_one(rotated: Home, run: Any) -> None:
+    """The option is for making a new identity only."""
+    done = run("key", "reencrypt-keystore", "--with-identity", "x", "--recipient", "y")
+    assert (done.exit_code, "--new-identity" in done.stderr) == (ExitCode.USAGE, True)
 
 
 def test_commands_at_once_lose_nothing(made: Home) -> None:

@@ -247,6 +247,36 @@ def test_file_is_private(path: Path) -> None:
     assert stat.S_IMODE(path.with_name("keystore.age.lock").stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_owner_stays(path: Path, identity: Any) -> None:
+    """What root changes is still the file of the user that containers run as."""
+    os.chown(path, 10001, 10001)
+    file.update(path, [identity], lambda keystore: keystore)
+    assert (path.stat().st_uid, path.stat().st_gid) == (10001, 10001)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_new_file_is_given_to_a_like_ones_owner(path: Path) -> None:
+    """A file that wasn't there is given to the owner of the one it belongs to."""
+    os.chown(path, 10001, 10001)
+    file.write_private(path.with_name("new"), b"", like=path)
+    assert path.with_name("new").stat().st_uid == 10001
+
+
+def test_file_that_cannot_be_given_away_is_written(
+    path: Path, stored: Keystore, identity: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may not keep the owner still changes the keystore."""
+
+    def refuse(*_args: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "geteuid", lambda: -1)
+    monkeypatch.setattr(os, "fchown", refuse)
+    file.update(path, [identity], lambda keystore: keystore.changed(tenants=()))
+    assert file.load(path, [identity]).tenants == ()
+
+
 def test_create_overwrites_nothing(path: Path, stored: Keystore, identity: Any) -> None:
     """A keystore that is there already is left alone."""
     with pytest.raises(KeystoreError) as caught:
