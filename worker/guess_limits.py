@@ -5,7 +5,7 @@ traffic costs no round trip. With the default limits: up to 5 guesses about a us
 83 in a day a worker gives without asking; the rest of the limit all workers share. So of one user
 never fewer than the limit are given by one worker, and a fleet of N never computes more than
 `limit + allowance * (N - 1)` in a window. Whatever becomes of Redis, no worker computes more than
-the limit by itself.
+the limit by itself, and what other users may have added to its count.
 """
 
 from __future__ import annotations

@@ -112,6 +112,16 @@ def test_nothing_is_given_back_below_nothing(sketch: GuessSketch) -> None:
     assert take(sketch, "a", 3) == (1, 0)
 
 
+def test_others_guesses_reach_nobodys_limit(
+    sketch: GuessSketch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many users share the cells, one who was never guessed about is asked about."""
+    monkeypatch.setattr(guess_sketch, "_WIDTH", 16)
+    monkeypatch.setattr(guess_sketch, "_MASK", 15)
+    sketch.take("busy", [str(number) for number in range(3_000)], Budget.of(10**6, 10**6))
+    assert take(sketch, "a", 1) == (1, 0)
+
+
 def test_full_cells_stay_full_and_ask(sketch: GuessSketch) -> None:
     """A cell that can count no further sends every guess to the common count."""
     huge = Budget.of(10**9, 10**9)
