@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -50,6 +51,20 @@ def test_password_there_and_back(client: Client) -> None:
     assert client.verify_password(USER, PASSWORD, stored)
     assert not client.verify_password(USER, "a guess", stored)
     assert not client.verify_password(USER, PASSWORD, None)
+
+
+@pytest.mark.usefixtures("worker")
+def test_password_there_and_back_awaited(stack: Stack) -> None:
+    """The asyncio client's passwords are hashed and verified by the same worker."""
+
+    async def run() -> list[bool]:
+        options = {"timeout_s": DEADLINE_S, "password_timeout_s": DEADLINE_S}
+        async with stack.async_client(**options) as client:
+            stored = await client.hash_password(USER, PASSWORD)
+            guesses = (PASSWORD, "a guess")
+            return [bool(await client.verify_password(USER, guess, stored)) for guess in guesses]
+
+    assert asyncio.run(run()) == [True, False]
 
 
 def test_seal_there_and_back(client: Client) -> None:
