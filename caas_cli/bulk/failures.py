@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from caas_cli.bulk.private_files import PrivateFile
+from caas_cli.exit_codes import UsageError
 
 HEADER: Final = ("row", "key", "code")
+_HEAD: Final = (",".join(HEADER) + "\n").encode()
 _WHAT: Final = "the file of failures"
 
 
@@ -20,6 +22,10 @@ class FailureFile:
     Args:
         path: where.
         size_bytes: how much of it a checkpoint has made sure of; 0 for a new run.
+
+    Raises:
+        UsageError: the file that is there is none of failures, so it is left as it is.
+        CommandError: it can't be used, or is shorter than `size_bytes`.
     """
 
     def __init__(self, path: Path, size_bytes: int) -> None:
@@ -27,7 +33,17 @@ class FailureFile:
         self._file: PrivateFile | None = None
         if size_bytes or path.exists():
             self._file = PrivateFile(path, _WHAT, is_new=False)
-            self._file.cut(size_bytes)
+            try:
+                self._refuse_another()
+                self._file.cut(size_bytes)
+            except BaseException:
+                self._file.close()
+                raise
+
+    def _refuse_another(self) -> None:
+        head = b"" if self._file is None else self._file.read_all(len(_HEAD))
+        if not _HEAD.startswith(head):  # a run that was killed may have left a part of it
+            raise UsageError("--failures names a file that holds something else")
 
     @property
     def size_bytes(self) -> int:
