@@ -71,7 +71,7 @@ class ParquetParts:
         """Make sure of all rows so far; the number of parts."""
         if self._waiting:
             self._write_part()
-            sync_folder(self._folder)
+        sync_folder(self._folder)  # also of parts that were full before
         return self._parts
 
     def finish(self) -> None:
