@@ -93,7 +93,8 @@ class AuditLog:
         """
         if outcome.refusal == UnreadableMessageError.code:
             # Counted only: whoever reaches the broker can send them, and would fill the disk.
-            self._unreadable += 1
+            with self._lock:
+                self._unreadable += 1
             return
         fields = _fields(outcome)
         with self._lock:
