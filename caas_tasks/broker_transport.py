@@ -6,8 +6,8 @@ each of which can go when kombu does it:
 - A connection never retries by itself. redis-py would sleep for seconds inside a caller's `send`;
   here the dispatcher resends and Celery's consumer reconnects, both with deadlines of their own.
 - One Redis client object a channel, not one an operation, which costs about 100 us each.
-- A channel whose connection is gone raises redis' ConnectionError when asked for its parameters. In
-  kombu 5.7.0 it is an AttributeError, which ends a celery 5.7.0 worker whose broker restarts.
+- A channel whose connection is gone says so by an error that Celery knows; see
+  `caas_tasks.closed_connection`.
 - What stands in a queue and is no message is passed over. In kombu it is a ValueError, TypeError or
   the like that ends the worker: anyone who reaches the broker could stop the fleet.
 - A message is published without waiting for the answer to it; see `caas_tasks.pipelining`. Its body
@@ -35,6 +35,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import SentinelManagedConnection
 
+from caas_tasks import closed_connection
 from caas_tasks.names import Lane
 from caas_tasks.pipelining import PipelinedConnection
 from caas_tasks.redis_connection import (
@@ -115,7 +116,7 @@ class Connection(kombu.Connection):
         return super().ensure_connection(*args, **{**intervals, **kwargs})
 
 
-class Channel(kombu_redis.Channel):
+class Channel(closed_connection.Channel):
     """A channel with the changes above."""
 
     Message = Message
@@ -177,10 +178,7 @@ class Channel(kombu_redis.Channel):
         self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu's own channel does
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
-        connection = self.connection
-        if connection is None or connection.client is None:
-            raise redis.ConnectionError("The broker connection is closed.")
-        parameters: dict[str, Any] = super()._connparams(asynchronous=asynchronous)
+        parameters = super()._connparams(asynchronous=asynchronous)
         return {**parameters, "retry": NO_RETRY, **NO_INTRODUCTION}
 
     @contextmanager

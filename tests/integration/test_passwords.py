@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from rig.hold import HOLD, Hold
 from rig.process import DEADLINE_S, LoggedProcess
 from rig.stack import Stack
 
@@ -132,3 +133,25 @@ def test_a_burst_queues_within_the_memory(stack: Stack, client: Client) -> None:
     with ThreadPoolExecutor(16) as pool:
         hashes = list(pool.map(lambda n: client.hash_password(USER, f"{n}"), range(100)))
     assert all(client.verify_password(USER, f"{n}", stored) for n, stored in enumerate(hashes))
+
+
+@pytest.mark.parametrize("plugins", [["hold"], ["hold", "acknowledging"]])
+def test_a_busy_worker_survives_a_broker_restart(
+    stack: Stack, client: Client, hold: Hold, plugins: list[str]
+) -> None:
+    """A broker that dies while a password is under way does not take its worker with it.
+
+    Passwords are acknowledged late. With the acknowledgement state that kombu keeps by default this
+    is where a worker ends that lacks `caas_tasks.closed_connection`.
+    """
+    include = ",".join(f"rig.plugins.{name}" for name in plugins)
+    worker = stack.start_password_worker(f"--include={include}", env=hold.env)
+    worker.wait_for(READY)
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(client.hash_password, USER, HOLD)
+        hold.wait_until_begun()
+        stack.broker.kill()
+        stack.broker.start()
+        hold.release()
+        stored = asked.result(DEADLINE_S)
+    assert (client.verify_password(USER, HOLD, stored).valid, worker.is_running) == (True, True)

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import redis
 from kombu import Connection
 from kombu.transport import redis as kombu_redis
 from kombu.transport import resolve_transport
@@ -25,15 +24,6 @@ def test_transport_is_registered() -> None:
     """The transport is found by kombu under the scheme that addresses are given."""
     assert resolve_transport("caasredis") is broker_transport.Transport
     assert broker_transport.Transport.Channel is broker_transport.Channel
-
-
-@pytest.mark.parametrize("connection", [None, SimpleNamespace(client=None)])
-def test_closed_connection_is_a_connection_error(connection: Any) -> None:
-    """A worker survives a closed connection only when the error is one that kombu knows."""
-    with pytest.raises(redis.ConnectionError) as caught:
-        unconnected(connection)._connparams()
-    assert caught.type in broker_transport.Transport.connection_errors
-    assert str(caught.value) == "The broker connection is closed."
 
 
 def test_connections_never_retry_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:

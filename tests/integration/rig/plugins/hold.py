@@ -1,4 +1,4 @@
-"""A worker with this plugin holds the first operation on data that begins with `HOLD`."""
+"""A worker with this plugin holds the first operation on data or a password that is `HOLD`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ _times = itertools.count()
 
 def execute(operation: Any, tenant: Any, item: Any, means: Any) -> dict[str, Any]:
     """As the real one, after the test has let it go."""
-    if getattr(item, "sensitive_data", "").startswith(HOLD) and next(_times) == 0:
+    data = getattr(item, "sensitive_data", "") or getattr(item, "password", "")
+    if data.startswith(HOLD) and next(_times) == 0:
         hold_in_worker()
     return _execute(operation, tenant, item, means)
 
