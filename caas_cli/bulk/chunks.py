@@ -15,7 +15,8 @@ Outcome = tuple[object, ...] | str
 """A row's result fields, or the code it failed with."""
 
 MALFORMED_ROW: Final = "malformed_row"
-"""Not a row of this file: the wrong number of cells, not a JSON object, too long."""
+"""Not a row of this file: the wrong number of cells, not a JSON object, too long, or an object with
+a member that a result would replace."""
 
 MISSING_VALUE: Final = "missing_value"
 """The user's UUID or the value is null or not there."""

@@ -1,6 +1,6 @@
 """JSON lines: one object a line, UTF-8; each object out is the one that came in, without the value.
 
-A line that is no JSON object fails by itself.
+A line that is no JSON object fails by itself, and one with a member that a result would replace.
 """
 
 from __future__ import annotations
@@ -57,6 +57,9 @@ class JsonRows:
         self._columns = columns
         self._make_entry = make_entry
         self._chunk_rows = chunk_rows
+        # What is kept must not be lost to a result; the first object alone is looked at before.
+        is_all_kept = columns.keep is None
+        self._reserved = {*columns.results.values()} - {columns.value} if is_all_kept else set()
         self.position = 0
         try:
             self._check_first()
@@ -130,7 +133,7 @@ class JsonRows:
                 yield line
 
     def _entry(self, members: Mapping[str, Any] | None) -> Entry | str:
-        if members is None:
+        if members is None or not self._reserved.isdisjoint(members):
             return MALFORMED_ROW
         context = self._columns.context
         if self._columns.context_column is not None:
