@@ -158,8 +158,8 @@ class Keyring:
 
     @property
     def enabled_versions(self) -> int:
-        """How many key versions can be used."""
-        return sum(record.root is not None for record in self._keystore.key_versions)
+        """How many key versions are enabled."""
+        return sum(record.state is State.ENABLED for record in self._keystore.key_versions)
 
     @property
     def session_count(self) -> int:

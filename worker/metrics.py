@@ -186,7 +186,7 @@ class StateGauges:
         )
         self._enabled = Gauge(
             "caas_enabled_key_versions",
-            "Key versions that can be used.",
+            "Key versions that are enabled.",
             registry=registry,
             multiprocess_mode="livemin",
         )

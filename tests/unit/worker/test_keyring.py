@@ -138,6 +138,7 @@ def test_enabled_versions_are_newest_first(keystore: Keystore) -> None:
     )
     tenant = Keyring(changed).tenant("shop")
     assert [keys.version for keys in tenant.enabled] == [4, 2, 1]
+    assert Keyring(changed).enabled_versions == 3
     assert tenant.primary.version == 1
 
 
