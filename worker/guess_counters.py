@@ -197,8 +197,8 @@ def open_client(broker: BrokerUrl) -> redis.Redis:
         broker,
         socket_timeout=REDIS_TIMEOUT_S,
         socket_connect_timeout=REDIS_TIMEOUT_S,
-        # Once more, at once: an idle connection may have been cut. A step that is taken twice takes
-        # guesses away, and gives none.
+        # Once more, at once: an idle connection may have been cut. Guesses that are taken twice are
+        # lost; given back twice they are free once more, but no more of them than were right.
         retry=Retry(NoBackoff(), 1),
         client_name="caas-counters",
     )
