@@ -14,6 +14,7 @@ import pytest
 from typer.testing import Result
 
 from caas_cli.bulk import file_run, pipeline
+from caas_cli.bulk.places import Places
 from caas_cli.exit_codes import ExitCode
 from caas_tasks.errors import RateLimitedError
 from producer_client import Client
@@ -151,7 +152,7 @@ def test_a_run_that_was_killed_at_its_last_step_can_be_finished(
         return real(path, *args, **options)
 
     if step == "unlink":
-        monkeypatch.setattr(file_run.Places, "clear", lambda _places: None)
+        monkeypatch.setattr(Places, "clear", lambda _places: None)
     monkeypatch.setattr(Path, step, killed)
     assert run("encrypt", "in.csv", "out.csv").exit_code == ExitCode.TEMPORARY
     assert run("encrypt", "in.csv", "out.csv", "--resume").exit_code == 0

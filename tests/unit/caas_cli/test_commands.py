@@ -142,7 +142,9 @@ def test_option_wins_over_the_environment(
 
 @pytest.fixture
 def running(home: Home) -> Running:
-    return Running(home, "127.0.0.1", 8000, "redis://:secret@127.0.0.1/0", "caaspub1.x", "caas_secret")
+    return Running(
+        home, "127.0.0.1", 8000, "redis://:secret@127.0.0.1/0", "caaspub1.x", "caas_secret"
+    )
 
 
 def test_running_service_shows_no_secret(running: Running) -> None:
