@@ -222,7 +222,8 @@ def expected_values(service: UpProcess, pairs: list[tuple[str, str]]) -> set[str
 @pytest.mark.parametrize("part", ["broker", "worker-1", "gateway"])
 def test_killed_part_comes_back_and_calls_end_right_or_typed(up: UpProcess, part: str) -> None:
     """Calls through HTTP that a `kill -9` meets end with the right answer or a typed error."""
-    pairs = [(EXAMPLE_UUID, f"value {number}") for number in range(CALLS)]
+    # A user for each call: the guess limit is on.
+    pairs = [(f"{number:08x}-0000-4000-8000-000000000000", "value") for number in range(CALLS)]
     load = Load(pairs, lambda *pair: through_http(up, *pair), break_after=CALLS // 4)
     load.start()
     load.wait_for_the_moment()
