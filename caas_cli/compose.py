@@ -17,10 +17,11 @@ from typing import Final
 
 from caas_cli import broker_acl, client_env
 from caas_cli.certificates import Authority, Issued
-from caas_cli.exit_codes import CommandError, ExitCode
+from caas_cli.exit_codes import CommandError, ExitCode, UsageError
 from caas_cli.home import KEYSTORE_FOLDER, PRIVATE_FOLDER, Home
 from caas_cli.init import InitRequest, InitResult
 from caas_cli.init import init as init_home
+from caas_cli.output import say, say_json, warn
 from caas_tasks.errors import ConfigurationError
 
 CONTAINER_ID: Final = 10_001
@@ -78,6 +79,70 @@ def make(home: Home, env_file: Path, server_key: str, now: datetime) -> dict[str
     Raises:
         ConfigurationError: a file can't be written.
     """
+    files, changes = _contents(home, server_key, now)
+    problem = ""
+    try:
+        folder(home).mkdir(mode=PRIVATE_FOLDER)
+        _write_all(home, env_file, files)
+    except OSError as error:
+        problem = f"cannot be written: {error.strerror}"
+    if problem:
+        raise ConfigurationError(f"{folder(home)}: {problem}")
+    return changes
+
+
+def renew(home: Home, now: datetime) -> dict[str, str]:
+    """Replace authority, certificates and passwords by new ones; what changes for main servers.
+
+    Keys and `.env` stay. Nothing old fits the new: every container is made anew afterwards. Where
+    this was interrupted, doing it again makes one whole set.
+
+    Raises:
+        CommandError: no installation for containers is here.
+        KeystoreError: the keystore can't be read.
+        ConfigurationError: a file can't be written.
+    """
+    from worker.keystore import change, file
+
+    if not folder(home).is_dir():
+        text = f"{folder(home)} is not there; `caas init --compose` makes an installation."
+        raise CommandError(text, ExitCode.CONFIGURATION)
+    keystore = file.load(home.keystore, file.load_identities(home.identity))
+    files, changes = _contents(home, change.public_key(keystore).to_text(), now)
+    problem = ""
+    try:
+        for name, content in files.items():
+            # Each keeps its owner, the containers' user or who made the installation.
+            file.write_private(folder(home) / name, content)
+    except OSError as error:
+        problem = f"cannot be written: {error.strerror}"
+    if problem:
+        raise ConfigurationError(f"{folder(home)}: {problem}")
+    client_env.write_changed(home.client_env, changes)
+    return changes
+
+
+def show_renewed(home: Home, *, is_compose: bool, as_json: bool) -> None:
+    """Renew, and say what to do now; no secret is shown.
+
+    Raises:
+        UsageError: without --compose.
+        CommandError, KeystoreError, ConfigurationError: as `renew`.
+    """
+    if not is_compose:
+        raise UsageError("--renew goes with --compose")
+    renewed = sorted(renew(home, datetime.now(UTC)))
+    if as_json:
+        say_json({"home": str(home.folder), "client_settings_changed": renewed})
+        return
+    say(f"Made certificates and passwords in {folder(home)} anew.")
+    warn("Now: docker compose up --detach --force-recreate; then give main servers client.env.")
+
+
+def _contents(
+    home: Home, server_key: str, now: datetime
+) -> tuple[dict[str, bytes], dict[str, str]]:
+    """The files by name, and a main server's settings."""
     passwords = {user: secrets.token_urlsafe(_PASSWORD_BYTES) for user in broker_acl.RULES}
     urls = {
         part: f"rediss://{user}:{passwords[user]}@{REDIS_HOST}:{REDIS_PORT}/0"
@@ -92,21 +157,14 @@ def make(home: Home, env_file: Path, server_key: str, now: datetime) -> dict[str
         "flower-password": secrets.token_urlsafe(_PASSWORD_BYTES).encode(),
         "grafana-password": secrets.token_urlsafe(_PASSWORD_BYTES).encode(),
     }
-    problem = ""
-    try:
-        folder(home).mkdir(mode=PRIVATE_FOLDER)
-        _write_all(home, env_file, files)
-    except OSError as error:
-        problem = f"cannot be written: {error.strerror}"
-    if problem:
-        raise ConfigurationError(f"{folder(home)}: {problem}")
-    return {
+    changes = {
         client_env.BROKER_URL: urls["client"],
         client_env.GATEWAY_URL: f"https://{_LOCAL[0]}:8000",
         "CAAS_BROKER_CA": str(folder(home) / "ca.crt"),
         "CAAS_BROKER_CERT": str(folder(home) / "client.crt"),
         "CAAS_BROKER_KEY": str(folder(home) / "client.key"),
     }
+    return files, changes
 
 
 def _write_all(home: Home, env_file: Path, files: Mapping[str, bytes]) -> None:

@@ -89,6 +89,11 @@ class Home:
         return self.folder / "client.env"
 
     @property
+    def gateway_server_key(self) -> Path:
+        """The public key that the gateway is given in an installation in containers."""
+        return self.folder / "compose" / "server-key"
+
+    @property
     def pending_client_env(self) -> Path:
         """`client.env` of an `init` that has not finished."""
         return self.folder / ".client.env.pending"

@@ -104,12 +104,21 @@ def init_command(
     compose: Annotated[
         bool, typer.Option("--compose", help="Also .env, certificates, ACL for docker-compose.yml.")
     ] = False,
+    renew: Annotated[
+        bool,
+        typer.Option(
+            "--renew", help="With --compose: new certificates and passwords; all keys stay."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make an installation in CAAS_HOME (./.caas): keystore, identity, API key, client.env."""
     from caas_cli import compose as containers
     from caas_cli import init
 
+    if renew:
+        containers.show_renewed(Home.from_env(), is_compose=compose, as_json=as_json)
+        return
     request = init.InitRequest(profile.value, salt_pool, tenant, recovery_recipient)
     make = containers.init if compose else init.init
     init.show(make(Home.from_env(), request), as_json=as_json)

@@ -10,6 +10,7 @@ from caas_cli import client_env, keystore_change
 from caas_cli.home import Home
 from caas_cli.keystore_change import Change
 from caas_cli.output import timestamp
+from caas_tasks.errors import ConfigurationError
 from worker.keystore import change, file, service_keys
 from worker.keystore.document import Keystore
 
@@ -90,10 +91,24 @@ def remove(
 
 def _apply(home: Home, rule: keystore_change.Rule, *, dry_run: bool) -> Change:
     applied = keystore_change.apply(home, rule, dry_run=dry_run)
-    if not dry_run and home.client_env.exists():
-        server_key = change.public_key(applied.after).to_text()
-        client_env.write_changed(home.client_env, {client_env.SERVER_KEY: server_key})
+    if not dry_run:
+        _hand_out(home, change.public_key(applied.after).to_text())
     return applied
+
+
+def _hand_out(home: Home, server_key: str) -> None:
+    """Bring what this home hands out up to date: `client.env`, and a container's secret."""
+    if home.client_env.exists():
+        client_env.write_changed(home.client_env, {client_env.SERVER_KEY: server_key})
+    path, problem = home.gateway_server_key, ""
+    if not path.exists():
+        return
+    try:
+        file.write_private(path, server_key.encode())
+    except OSError as error:
+        problem = f"{path}: cannot be written: {error.strerror}"
+    if problem:
+        raise ConfigurationError(problem)
 
 
 def _state(is_given: bool, retired_at: int | None) -> str:

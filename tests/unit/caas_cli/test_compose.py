@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from caas_cli import compose
-from caas_cli.exit_codes import CommandError
+from caas_cli import client_env, compose, service_keys
+from caas_cli.exit_codes import CommandError, UsageError
 from caas_cli.home import Home
 from caas_cli.init import InitRequest
+from caas_tasks.errors import ConfigurationError
 from caas_tasks.redis_url import parse_broker_url
+from worker.keystore import file
 
 
 @pytest.fixture
@@ -74,3 +77,66 @@ def test_nothing_is_overwritten(place: Path, there: str) -> None:
     with pytest.raises(CommandError, match="exists already; nothing was changed"):
         compose.init(Home.from_env(), InitRequest())
     assert sorted(place.rglob("*")) == before
+
+
+def secrets_of(home: Home) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in compose.folder(home).iterdir()}
+
+
+def test_renewal_replaces_every_secret_and_no_key(place: Path) -> None:
+    """Authority, certificates and passwords are new, `client.env` follows, keys and `.env` stay."""
+    compose.init(Home.from_env(), InitRequest())
+    home, env_file = Home.from_env(), (place / ".env").read_bytes()
+    before, keystore = secrets_of(home), home.keystore.read_bytes()
+    changes = compose.renew(home, datetime.now(UTC))
+    after = secrets_of(home)
+    same = {name for name in before if before[name] == after.get(name)}
+    assert (before.keys() == after.keys(), same) == (True, {"server-key"})
+    assert (home.keystore.read_bytes(), (place / ".env").read_bytes()) == (keystore, env_file)
+    assert client_env.read(home.client_env).items() >= changes.items()
+    assert all(path.stat().st_mode & 0o077 == 0 for path in compose.folder(home).iterdir())
+
+
+def test_renewal_says_no_secret(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What to do next is said, the new passwords are not."""
+    compose.init(Home.from_env(), InitRequest())
+    home = Home.from_env()
+    compose.show_renewed(home, is_compose=True, as_json=True)
+    compose.show_renewed(home, is_compose=True, as_json=False)
+    shown = "".join(capsys.readouterr())
+    assert "--force-recreate" in shown
+    assert secrets_of(home)["monitor-password"].decode() not in shown
+
+
+def test_renewal_without_an_installation(place: Path) -> None:
+    """There is nothing to renew where no installation for containers is."""
+    with pytest.raises(CommandError):
+        compose.renew(Home.from_env(), datetime.now(UTC))
+    with pytest.raises(UsageError):
+        compose.show_renewed(Home.from_env(), is_compose=False, as_json=False)
+
+
+def test_renewal_that_cannot_be_written(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is one line; doing it again makes a whole set."""
+    compose.init(Home.from_env(), InitRequest())
+    home = Home.from_env()
+
+    def full(*_args: object, **_options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(file, "write_private", full)
+        with pytest.raises(ConfigurationError):
+            compose.renew(home, datetime.now(UTC))
+    compose.renew(home, datetime.now(UTC))
+
+
+def test_rotated_service_key_reaches_the_gateways_secret(place: Path) -> None:
+    """What containers are given is brought up to date like client.env."""
+    compose.init(Home.from_env(), InitRequest())
+    home = Home.from_env()
+    service_keys.rotate(home, retire_old=True, dry_run=False)
+    given = client_env.read(home.client_env)[client_env.SERVER_KEY]
+    assert home.gateway_server_key.read_text() == given
+    (_, new) = service_keys.list_all(home)
+    assert new["server_key"] == given
