@@ -111,6 +111,8 @@ def renew(home: Home, now: datetime) -> dict[str, str]:
     files, changes = _contents(home, change.public_key(keystore).to_text(), now)
     problem = ""
     try:
+        # Grafana keeps the password that it was first given in a database of its own.
+        del files["grafana-password"]
         for name, content in files.items():
             # Each keeps its owner, the containers' user or who made the installation.
             file.write_private(folder(home) / name, content)

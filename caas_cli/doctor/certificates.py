@@ -83,7 +83,8 @@ def _judged(name: str, certificate: x509.Certificate, now: datetime) -> Finding:
     if days < 0:
         return Finding(NAME, False, f"{name}: has expired", "renew it; connections are refused")
     if days < SOON_DAYS:
-        return Finding(NAME, False, detail, "renew it now: `caas certs`, or your own authority")
+        advice = "renew it now: `caas init --compose --renew`, or your own authority"
+        return Finding(NAME, False, detail, advice)
     return Finding(NAME, True, detail)
 
 

@@ -109,7 +109,8 @@ def _releases(answers: list[dict[str, Any]]) -> list[Finding]:
     if not others:
         return []
     detail = f"this is {own}, and there are workers of {', '.join(sorted(others))}"
-    return [Finding("releases", False, detail, "bring all to one release, workers first")]
+    advice = "bring all to one release; docs/operations.md (Upgrade without downtime)"
+    return [Finding("releases", False, detail, advice)]
 
 
 def _clocks(answers: list[dict[str, Any]], now_s: float) -> list[Finding]:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from worker.keystore.document import Keystore, KeyVersion
 
 KEYSTORE: Final = "keystore"
+GUIDE: Final = "see docs/operations.md"
+"""What to do step by step stands there."""
+
 SOON_S: Final = 14 * 24 * 3_600
 """What ends within this time is told, in seconds."""
 
@@ -24,13 +27,13 @@ def keystore(home: Home, now_s: Callable[[], float] = time.time) -> list[Finding
     from worker.keystore import change, file
     from worker.keystore.errors import KeystoreError
 
-    if not home.keystore.exists() and home.client_env.exists():
+    is_client_only = not home.keystore.exists() and not home.identity.exists()
+    if is_client_only and home.client_env.exists():
         return [Finding(KEYSTORE, True, "not on this host, which has only a client's settings")]
     try:
         opened = file.load(home.keystore, file.load_identities(home.identity))
     except KeystoreError as error:
-        advice = "run `caas init`, or set CAAS_HOME, CAAS_KEYSTORE and CAAS_IDENTITY"
-        return [Finding(KEYSTORE, False, str(error), advice)]
+        return [Finding(KEYSTORE, False, str(error), _way_back(home))]
     now = now_s()
     age_days = max(0, int((now - home.keystore.stat().st_mtime) // 86_400))
     enabled = sum(version.state.value == "enabled" for version in opened.key_versions)
@@ -51,13 +54,21 @@ def keystore(home: Home, now_s: Callable[[], float] = time.time) -> list[Finding
     return found
 
 
+def _way_back(home: Home) -> str:
+    if not home.keystore.exists() and not home.identity.exists():
+        return "run `caas init`, or set CAAS_HOME, CAAS_KEYSTORE and CAAS_IDENTITY"
+    if not home.identity.exists():
+        return f"{GUIDE} (A lost identity); or CAAS_IDENTITY names another file than it should"
+    return f"{GUIDE} (Restore from a backup), and don't stop workers that still run"
+
+
 def _versions(opened: Keystore) -> list[Finding]:
     if opened.primary < opened.minimum_making:
         detail = f"key version {opened.primary} is below the least that may make values"
         return [Finding("key versions", False, detail, "caas key promote, to a later version")]
     if len(opened.recipients) < 2:  # noqa: PLR2004 - the workers' and the recovery one
         detail = "the keystore has one recipient: with its identity all would be lost"
-        advice = "caas key reencrypt-keystore, with a recovery recipient too"
+        advice = f"caas key reencrypt-keystore --recipient age1…; {GUIDE} (A lost identity)"
         return [Finding("key versions", False, detail, advice)]
     return []
 

@@ -301,6 +301,13 @@ def test_compromised_broker(scene: NewScene) -> None:
     stored = play.client().encrypt(USER, DATA)
     play.names["NEW-BROKER-URL"] = play.start_broker("new").url
     play.block()
+    play.run("CAAS_HOME=containers caas init --compose")
+    play.env["CAAS_HOME"] = "containers"
+    secrets = play.folder / "containers" / "compose"
+    before = {path.name: path.read_bytes() for path in secrets.iterdir()}
+    play.block()
+    same = {name for name, held in before.items() if (secrets / name).read_bytes() == held}
+    assert same == {"server-key", "grafana-password"}
     old.kill()
     held = b"".join(path.read_bytes() for path in (play.folder / "broker").rglob("*.aof"))
     assert (api_key.encode() in held, DATA.encode() in held, b"caas" in held) == (

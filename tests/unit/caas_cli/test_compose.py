@@ -91,7 +91,7 @@ def test_renewal_replaces_every_secret_and_no_key(place: Path) -> None:
     changes = compose.renew(home, datetime.now(UTC))
     after = secrets_of(home)
     same = {name for name in before if before[name] == after.get(name)}
-    assert (before.keys() == after.keys(), same) == (True, {"server-key"})
+    assert (before.keys() == after.keys(), same) == (True, {"server-key", "grafana-password"})
     assert (home.keystore.read_bytes(), (place / ".env").read_bytes()) == (keystore, env_file)
     assert client_env.read(home.client_env).items() >= changes.items()
     assert all(path.stat().st_mode & 0o077 == 0 for path in compose.folder(home).iterdir())

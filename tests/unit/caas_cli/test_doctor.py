@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,9 +55,34 @@ def test_missing_installation_is_found(home: Home) -> None:
     assert "caas init" in found(doctor.examine(home), "keystore").advice
 
 
+@pytest.mark.parametrize(
+    ("lost", "section"),
+    [("identity.txt", "A lost identity"), ("keystore.age", "Restore from a backup")],
+)
+def test_lost_file_leads_to_the_guide(made: Home, lost: str, section: str) -> None:
+    """Of a host that had both files, the one that is missing names the section that helps."""
+    (made.folder / lost).unlink()
+    finding = found(doctor.examine(made), "keystore")
+    assert (finding.is_ok, section in finding.advice) == (False, True)
+
+
+def test_damaged_keystore_leads_to_the_guide(made: Home) -> None:
+    """A file that doesn't open is to be restored."""
+    made.keystore.write_bytes(b"damaged")
+    assert "Restore from a backup" in found(doctor.examine(made), "keystore").advice
+
+
+def test_sections_that_the_doctor_names_are_in_the_guide() -> None:
+    """No advice leads to a section that isn't there."""
+    guide = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    named = {"A lost identity", "Restore from a backup", "Upgrade without downtime"}
+    assert {f"## {section}" for section in named} <= set(guide.splitlines())
+
+
 def test_main_server_needs_no_keystore(made: Home) -> None:
     """A host with a client's settings alone is no fault."""
     made.keystore.unlink()
+    made.identity.unlink()
     assert found(doctor.examine(made), "keystore").is_ok
 
 
