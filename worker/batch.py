@@ -63,9 +63,12 @@ class Batch:
         limits: None for no guess limit.
         reread: gives the keyring after a look at the keystore, for an item whose key version the
             keyring has no record of; None tries nothing more.
+        check_time: asked before each item; what it raises is that item's error. None for items
+            that take no time worth the question.
     """
 
     __slots__ = (
+        "_check_time",
         "_keyring",
         "_keys",
         "_limits",
@@ -84,6 +87,7 @@ class Batch:
         limits: GuessLimits | None = None,
         *,
         reread: Callable[[], Keyring] | None = None,
+        check_time: Callable[[], None] | None = None,
     ) -> None:
         self._operation = operation
         self._keyring = keyring
@@ -91,6 +95,7 @@ class Batch:
         self._keys = keyring.tenant(tenant)
         self._means = means
         self._reread = reread
+        self._check_time = check_time
         self._limits = limits if operation.value in GUESSES else None
 
     def answers(self, items: Sequence[Item | RefusedItem]) -> list[dict[str, Any]]:
@@ -126,6 +131,8 @@ class Batch:
         return with_reference(answer, item.reference)
 
     def _execute(self, item: Item) -> dict[str, Any]:
+        if self._check_time is not None:
+            self._check_time()
         try:
             return execute(self._operation, self._keys, item, self._means)
         except UnknownVersionError:

@@ -22,7 +22,7 @@ from caas_tasks.envelope import (
 )
 from caas_tasks.errors import ServiceError, ServiceUnavailableError, UnreadableMessageError
 from caas_tasks.messages import error_body, parse_request
-from caas_tasks.names import Field, Operation
+from caas_tasks.names import Field, Lane, Operation
 from worker import incident, policy
 from worker.batch import Batch, GuessLimits
 from worker.key_guard import KeyGuard
@@ -136,19 +136,28 @@ class Service:
             policy.check_scope(record, operation)
             guard = self._key_guard
             admitted = items if guard is None else guard.admit(record, items, now_ms)
-            batch = Batch(
-                operation,
-                keyring,
-                record.tenant,
-                self._means,
-                self._limits,
-                reread=self._reread,
-            )
+            batch = self._batch(operation, keyring, record.tenant, request.expiry_ms)
             return {Field.ITEMS: batch.answers(admitted)}
         except ServiceError as error:
             return error_body(error)
         except Exception as error:  # noqa: BLE001 - Celery would publish what it holds
             return error_body(incident.report(operation, error, self._random_bytes))
+
+    def _batch(self, operation: Operation, keyring: Keyring, tenant: str, expiry_ms: int) -> Batch:
+        def check_time() -> None:
+            policy.check_expiry(expiry_ms, self._now_ms())
+
+        # A message of many passwords would be worked on for minutes after its caller went.
+        is_slow = operation.lane is Lane.PASSWORD
+        return Batch(
+            operation,
+            keyring,
+            tenant,
+            self._means,
+            self._limits,
+            reread=self._reread,
+            check_time=check_time if is_slow else None,
+        )
 
     def _tell(self, outcome: Outcome) -> bool:
         """Tell every observer; whether all let the reply go."""

@@ -17,7 +17,9 @@ from caas_tasks.items import HashPasswordItem, PasswordItem, VerifyPasswordItem
 from caas_tasks.names import Field
 from caas_tasks.stored_forms import (
     ARGON2_VERSION,
+    DEFAULT_ARGON2_PROFILE,
     PASSWORD_DIGEST_BYTES,
+    PASSWORD_PROFILES,
     PASSWORD_SALT_BYTES,
     Argon2Parameters,
     PasswordHash,
@@ -33,6 +35,10 @@ MAX_TIME_COST: Final = 16
 MAX_PARALLELISM: Final = 16
 MAX_WORK_KIB: Final = 2 * MAX_MEMORY_KIB
 """Largest product of memory and passes: some twenty times the work of a default hash."""
+STORED_FACTOR: Final = 4
+"""How many times the tenant's or the default profile a stored string may cost, the larger counts.
+
+The worker's memory is every tenant's: one stored string must not take all of it."""
 
 
 def prehash(password_key: bytes, uuid: bytes, password: bytes) -> bytes:
@@ -76,6 +82,17 @@ def is_affordable(cost: Argon2Parameters, memory: PasswordMemory) -> bool:
     )
 
 
+def _may_ask(cost: Argon2Parameters, own: Argon2Parameters) -> bool:
+    """Whether a stored string may ask for these costs, by its tenant's own and by the default."""
+    profiles = own, PASSWORD_PROFILES[DEFAULT_ARGON2_PROFILE]
+    memory_kib = max(profile.memory_kib for profile in profiles)
+    work_kib = max(profile.memory_kib * profile.time_cost for profile in profiles)
+    return (
+        cost.memory_kib <= STORED_FACTOR * memory_kib
+        and cost.memory_kib * cost.time_cost <= STORED_FACTOR * work_kib
+    )
+
+
 def hash_password(tenant: TenantKeys, item: HashPasswordItem, means: Means) -> dict[str, Any]:
     """A new hash under the primary version."""
     return {Field.HASH: _new_hash(tenant, item, means)}
@@ -95,13 +112,16 @@ def verify_password(tenant: TenantKeys, item: VerifyPasswordItem, means: Means) 
     stored = parse_password_hash(item.stored_hash)
     if stored is None:
         raise InvalidRequestError("hash is not of the expected form.")
-    if not is_affordable(stored.parameters, means.password_memory):
+    cost = stored.parameters
+    if not (
+        _may_ask(cost, tenant.password_parameters) and is_affordable(cost, means.password_memory)
+    ):
         raise InvalidRequestError("hash asks for more work than is allowed.")
     keys = tenant.at(stored.key_version)
-    found = _digest(keys, item, stored.salt, stored.parameters, means)
+    found = _digest(keys, item, stored.salt, cost, means)
     if not hmac.compare_digest(found, stored.digest):
         return {Field.VALID: False, Field.NEEDS_UPDATE: False}
-    if keys.version == tenant.primary.version and stored.parameters == tenant.password_parameters:
+    if keys.version == tenant.primary.version and cost == tenant.password_parameters:
         return {Field.VALID: True, Field.NEEDS_UPDATE: False}
     new_hash = _new_hash(tenant, item, means)
     return {Field.VALID: True, Field.NEEDS_UPDATE: True, Field.HASH: new_hash}

@@ -9,6 +9,7 @@ import pytest
 
 from caas_tasks.errors import RateLimitedError, ServiceError
 from caas_tasks.names import Operation
+from worker import batch
 from worker.batch import CHECKS, GUESSES
 from worker.keystore.document import Tenant
 from worker.service import Service
@@ -120,6 +121,37 @@ def test_limit_that_crashes_lets_nothing_pass(world: Any) -> None:
         lambda: world.keyring, world.clock.now_ms, world.random.token_bytes, limits=Broken()
     )
     assert world.ask(Operation.ENCRYPT, [ITEM])["error"]["code"] == "internal"
+
+
+@pytest.fixture
+def slow_items(world: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Every item takes 4 seconds of the world's clock; the times at which one was begun."""
+    begun: list[int] = []
+
+    def take(*_: object) -> dict[str, Any]:
+        begun.append(world.clock.value_ms)
+        world.clock.value_ms += 4_000
+        return {"hash": "made"}
+
+    monkeypatch.setattr(batch, "execute", take)
+    return begun
+
+
+def test_passwords_past_the_expiry_are_not_hashed(world: Any, slow_items: list[int]) -> None:
+    """Work on a message of many passwords ends with its expiry, clocks allowed for."""
+    items = [{"userUUID": UUID, "password": "p", "reference": str(n)} for n in range(9)]
+    expiry_ms = world.clock.value_ms + 4_000
+    answers = world.ask(Operation.HASH_PASSWORD, items, expiry_ms=expiry_ms)["items"]
+    codes = [answer.get("error", {}).get("code", "ok") for answer in answers]
+    assert codes == ["ok"] * 3 + ["timeout"] * 6
+    assert [answer["reference"] for answer in answers] == list("012345678")
+    assert len(slow_items) == 3
+
+
+def test_other_operations_do_not_look_at_the_time_again(world: Any, slow_items: list[int]) -> None:
+    """A batch of what takes microseconds is answered whole."""
+    world.ask(Operation.ENCRYPT, [ITEM] * 9, expiry_ms=world.clock.value_ms + 4_000)
+    assert len(slow_items) == 9
 
 
 def test_limited_operations_exist() -> None:

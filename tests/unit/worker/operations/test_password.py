@@ -216,12 +216,13 @@ def stored_with(costs: str) -> str:
         "m=31,t=1,p=4",
     ],
 )
+@pytest.mark.parametrize("profile", ["rfc9106-high-memory", "cheapest"])
 def test_absurd_costs_are_refused_before_any_work(
-    keys_of: Any, verify: Any, runs: list[Argon2Parameters], costs: str
+    keys_of: Any, verify: Any, runs: list[Argon2Parameters], costs: str, profile: str
 ) -> None:
     """A stored string can't make a worker spend more than the caps, nor what Argon2 refuses."""
     with pytest.raises(InvalidRequestError) as caught:
-        verify(keys_of(), stored_with(costs))
+        verify(keys_of(profile=profile), stored_with(costs))
     assert caught.value.message == "hash asks for more work than is allowed."
     assert runs == []
 
@@ -231,9 +232,39 @@ def test_costs_up_to_the_caps_are_paid(
     keys_of: Any, verify: Any, runs: list[Argon2Parameters], costs: str
 ) -> None:
     """The caps themselves are allowed, RFC 9106's first recommendation among what they hold."""
-    assert verify(keys_of(), stored_with(costs))["valid"] is True
+    assert verify(keys_of(profile="rfc9106-high-memory"), stored_with(costs))["valid"] is True
     assert f"m={runs[0].memory_kib},t={runs[0].time_cost},p={runs[0].parallelism}" == costs
     assert password.is_affordable(PASSWORD_PROFILES["rfc9106-high-memory"], PasswordMemory())
+
+
+@pytest.mark.parametrize("profile", ["rfc9106-low-memory", "cheapest"])
+@pytest.mark.parametrize(
+    ("costs", "is_paid"),
+    [
+        ("m=262144,t=3,p=4", True),
+        ("m=262145,t=1,p=4", False),
+        ("m=262144,t=4,p=4", False),
+        ("m=49152,t=16,p=4", True),
+        ("m=49153,t=16,p=4", False),
+    ],
+)
+def test_stored_costs_are_held_to_a_multiple_of_the_profiles(
+    keys_of: Any,
+    verify: Any,
+    runs: list[Argon2Parameters],
+    profile: str,
+    costs: str,
+    is_paid: bool,
+) -> None:
+    """One tenant's string can't take the memory or the time of four default hashes and more."""
+    keys = keys_of(profile=profile)
+    if is_paid:
+        assert verify(keys, stored_with(costs))["valid"] is True
+        return
+    with pytest.raises(InvalidRequestError) as caught:
+        verify(keys, stored_with(costs))
+    assert caught.value.message == "hash asks for more work than is allowed."
+    assert runs == []
 
 
 def test_costs_over_the_workers_memory_are_refused(
