@@ -37,6 +37,7 @@ INBOX_TTL_S: Final = 60
 ID_SEPARATOR: Final = ":"
 
 _INBOX_ID: Final = re.compile(r"[0-9a-f]{32}\Z")
+_UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z")
 logger = logging.getLogger(__name__)
 
 
@@ -91,7 +92,9 @@ class ReplyBackend(BaseBackend):
             else:
                 self._keep(task_id, result, state)
         except redis.RedisError as error:
-            logger.warning("reply %s was not delivered: %s", task_id, type(error).__name__)
+            # The broker chose the id, and with it what would stand in the log.
+            shown = task_id if _UUID.match(task_id) else "of an odd id"
+            logger.warning("reply %s was not delivered: %s", shown, type(error).__name__)
 
     def _push(self, inbox: str, task_id: str, result: Any, state: str) -> None:
         if state != states.SUCCESS or not isinstance(result, str) or not _INBOX_ID.match(inbox):

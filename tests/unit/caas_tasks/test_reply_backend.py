@@ -148,6 +148,22 @@ def test_unreachable_redis_drops_the_reply(
     assert record.exc_info is None
 
 
+@pytest.mark.parametrize(
+    "task_id", ["canary", TASK_ID + "\n", TASK_ID.upper(), "\x1b[2J" + TASK_ID]
+)
+def test_odd_id_stays_out_of_the_log(
+    backend: ReplyBackend, caplog: pytest.LogCaptureFixture, task_id: str
+) -> None:
+    """Whoever reaches the broker chooses ids, and must not choose what the log says."""
+    gone = fakeredis.FakeServer()
+    gone.connected = False
+    backend.__dict__["_redis"] = fakeredis.FakeRedis(server=gone)
+    with caplog.at_level(logging.DEBUG):
+        backend.deliver(INBOX, task_id, "c2VhbGVk", states.SUCCESS)
+    (record,) = caplog.records
+    assert record.getMessage() == "reply of an odd id was not delivered: ConnectionError"
+
+
 def test_address_without_password(backend: ReplyBackend) -> None:
     """Banners show the address without its password, even when asked for it."""
     assert backend.as_uri() == backend.as_uri(include_password=True) == "redis://localhost:6399"
