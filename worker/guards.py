@@ -64,7 +64,7 @@ def build(settings: WorkerSettings, audit_key: bytes | None, now_ms: Callable[[]
             "The keystore has no audit key, which guess limits and the audit log need. Every "
             "command that changes the keystore adds one: run `caas key reencrypt-keystore`."
         )
-    uses = KeyUses(open_client(settings.brokers()[0]))
+    uses = KeyUses(open_client(settings.brokers()[0], retries=1))
     names = None if audit_key is None else UserNames(audit_key)
     limits = None
     if settings.guess_limits and names is not None:

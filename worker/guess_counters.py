@@ -122,7 +122,7 @@ class GuessCounters:
     """The counters of all workers.
 
     Args:
-        client: a thread-safe redis-py client with short timeouts.
+        client: a thread-safe redis-py client with short timeouts that sends nothing twice.
         monotonic: seconds that never go back.
 
     Raises:
@@ -149,7 +149,8 @@ class GuessCounters:
             arguments += [user.guesses]
             arguments += [user.free_minute, budget.minute.shared, *self._last_seen(minute)]
             arguments += [user.free_day, budget.day.shared, *self._last_seen(day)]
-        rows = self._ask(self._take, keys, arguments)
+        # Once more, at once: an idle connection may have been cut. Guesses taken twice are lost.
+        rows = self._ask(self._take, keys, arguments, tries=2)
         if rows is None:
             raise ServiceUnavailableError(
                 "Guesses can't be counted at the moment.", retry_after_s=RETRY_S
@@ -163,20 +164,27 @@ class GuessCounters:
     def give_back(self, counts: Mapping[str, int]) -> None:
         """Give guesses back, counter by counter; when Redis can't be reached they stay taken.
 
+        It is asked once: after a lost reply nobody knows whether they were given back, and given
+        back twice they would be guesses that nobody took.
+
         Args:
             counts: how many guesses, by the counter's key.
         """
-        self._ask(self._give_back, list(counts), list(counts.values()))
+        self._ask(self._give_back, list(counts), list(counts.values()), tries=1)
 
-    def _ask(self, script: Any, keys: list[str], arguments: list[int]) -> Any:
+    def _ask(self, script: Any, keys: list[str], arguments: list[int], *, tries: int) -> Any:
         """What a script answers; None when Redis can't be reached or failed just now."""
         if self._monotonic() - self._failed_at < RETRY_S:
             return None
-        try:
-            return script(keys=keys, args=arguments)
-        except redis.RedisError:
-            self._failed_at = self._monotonic()
-            return None
+        for _ in range(tries):
+            try:
+                return script(keys=keys, args=arguments)
+            except (redis.ConnectionError, redis.TimeoutError):
+                continue
+            except redis.RedisError:
+                break
+        self._failed_at = self._monotonic()
+        return None
 
     def _last_seen(self, key: str) -> tuple[int, int]:
         with self._lock:
@@ -191,15 +199,18 @@ class GuessCounters:
             self._seen.popitem(last=False)
 
 
-def open_client(broker: BrokerUrl) -> redis.Redis:
-    """A client for the counters; connects when first used."""
+def open_client(broker: BrokerUrl, retries: int = 0) -> redis.Redis:
+    """A client for the counters; connects when first used.
+
+    Args:
+        broker: where they are.
+        retries: how often any command is sent again after a lost connection.
+    """
     return connect(
         broker,
         socket_timeout=REDIS_TIMEOUT_S,
         socket_connect_timeout=REDIS_TIMEOUT_S,
-        # Once more, at once: an idle connection may have been cut. Guesses that are taken twice are
-        # lost; given back twice they are free once more, but no more of them than were right.
-        retry=Retry(NoBackoff(), 1),
+        retry=Retry(NoBackoff(), retries),
         client_name="caas-counters",
     )
 
