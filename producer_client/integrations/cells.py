@@ -7,6 +7,7 @@ costs no call. Values that one query loaded are opened together, in one message,
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections import deque
 from collections.abc import Iterable
@@ -25,7 +26,7 @@ _UNREAD: Final = object()
 
 
 class PlaintextRefusedError(CaasError, TypeError):
-    """A plaintext was about to enter a query: a sealed column is written by saving its row."""
+    """A plaintext was about to enter a query, or a pickle: first save its row, which seals it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Column:
 
 
 class Cell:
-    """A value of a sealed column. Its `repr` shows nothing, and it is pickled sealed.
+    """A value of a sealed column. Its `repr` shows nothing, and it is pickled sealed or not at all.
 
     Attributes:
         token: what the database holds; None until the value is sealed.
@@ -69,9 +70,16 @@ class Cell:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A cache or a session store that pickles rows must not get what the database doesn't hold.
-        value = self._value if self._is_changed() else _UNREAD
-        state = (None if value is _UNREAD else value, value is _UNREAD, self.token, self.user)
-        return (_rebuild, (self._column, *state))
+        if self._is_changed():
+            raise PlaintextRefusedError("Save the row before pickling a changed sealed value.")
+        return (Cell, (self._column,), (None, {"token": self.token, "user": self.user}))
+
+    def __copy__(self) -> Cell:
+        return self.replaced_by(self._value)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Cell:
+        value = _UNREAD if self.is_unread else copy.deepcopy(self._value, memo)
+        return self.replaced_by(value)
 
     def adopt(self, column: Column, user: UUID | None, batch: Batch | None) -> None:
         """Learn where it was loaded from, unless that is known.
@@ -288,11 +296,3 @@ def as_uuid(value: object) -> UUID:
     if found is None:
         raise InvalidRequestError("The user of a row with sealed values must be a UUID.")
     return found
-
-
-def _rebuild(
-    column: Column | None, value: Any, is_unread: bool, token: str | None, user: UUID | None
-) -> Cell:
-    cell = Cell(column, value=_UNREAD if is_unread else value, token=token)
-    cell.user = user
-    return cell

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -132,9 +133,20 @@ def test_nothing_to_seal_asks_nothing(toy: Toy) -> None:
     assert toy.asked == [1]
 
 
-def test_a_new_value_is_pickled_as_it_is(toy: Toy) -> None:
-    """There is no token to pickle in its place."""
-    assert pickle.loads(pickle.dumps(Cell(COLUMN, value="new"))).read(ANN) == "new"
+@pytest.mark.parametrize("token", [None, "+old"])
+def test_an_unsaved_change_is_not_pickled(toy: Toy, token: str | None) -> None:
+    """There is no token to pickle in its place, and the error repeats nothing of it."""
+    with pytest.raises(PlaintextRefusedError) as refused:
+        pickle.dumps(Cell(COLUMN, value="new", token=token))
+    assert "new" not in str(refused.value)
+
+
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy])
+def test_an_unsaved_change_is_copied(toy: Toy, make: Callable[[Cell], Cell]) -> None:
+    """A copy within the process holds the value, and a copy of what is unread stays unread."""
+    assert make(Cell(COLUMN, value="new")).read(ANN) == "new"
+    unread = make(Cell(COLUMN, token="+old"))
+    assert (unread.is_unread, unread.token) == (True, "+old")
 
 
 def test_a_cell_without_a_user_or_a_token_is_not_opened(toy: Toy) -> None:
