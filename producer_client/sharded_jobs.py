@@ -32,6 +32,8 @@ class ShardedJobStore:
     def enter(self, messages: Sequence[OutgoingMessage]) -> None:
         """Take jobs, all or none, on the next broker in turn that can be reached.
 
+        A broker that took them and answered too late has them as well: they are done twice.
+
         Raises:
             ServiceUnavailableError: none can be reached.
         """
