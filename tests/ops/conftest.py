@@ -3,8 +3,29 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 # Test folders are no packages; the rigs are.
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
+sys.path.insert(0, str(HERE.parent / "integration"))
+sys.path.insert(0, str(HERE))
+
+from ops_rig.guide import NewScene, Scene
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[NewScene]:
+    """Makes the scene of a section; in the end all its commands must have been run."""
+    made: list[Scene] = []
+
+    def make(section: str) -> Scene:
+        made.append(Scene(tmp_path, section))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+        assert each.not_run() == []

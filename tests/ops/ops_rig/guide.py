@@ -7,11 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import pyrage
 from rig.process import DEADLINE_S, PROJECT, LoggedProcess, environment
@@ -22,10 +24,11 @@ from caas_cli.home import Home
 from caas_cli.init import InitRequest, init
 from caas_tasks.messages import parse_item
 from caas_tasks.names import Operation
-from producer_client import Client
+from producer_client import Client, ServiceError
 from worker.keyring import Keyring
 from worker.keystore import file
 from worker.keystore.document import Keystore
+from worker.keystore.errors import KeystoreError
 from worker.operations.execute import execute
 from worker.operations.means import Means
 
@@ -213,3 +216,56 @@ def eventually(condition: Callable[[], bool]) -> bool:
         if time.monotonic() > end:
             return False
     return True
+
+
+NewScene = Callable[[str], Scene]
+
+
+def refused(client: Client) -> str:
+    """The code that a call is refused with; empty when it is answered."""
+    try:
+        made_with(client)
+    except ServiceError as error:
+        return error.code
+    return ""
+
+
+def made_with(client: Client) -> int:
+    """The key version that makes values now; each time of another user, for the guess limit."""
+    return client.encrypt(str(uuid.uuid4()), "example sensitive data").key_version
+
+
+def opens(scene: Scene, identity: Path) -> bool:
+    try:
+        scene.keystore(identity)
+    except KeystoreError:
+        return False
+    return True
+
+
+class Calls:
+    """One call after another, from entering the context to leaving it."""
+
+    def __init__(self, client: Client) -> None:
+        self.answered = 0
+        self.failed: list[ServiceError] = []
+        self._client = client
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._go_on)
+
+    def _go_on(self) -> None:
+        while not self._is_over.is_set():
+            try:
+                made_with(self._client)
+            except ServiceError as error:
+                self.failed.append(error)
+            else:
+                self.answered += 1
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._is_over.set()
+        self._thread.join()
