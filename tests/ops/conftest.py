@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 # Test folders are no packages; the rigs are.
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "integration"))
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from ops_rig.guide import NewScene, Scene
 
