@@ -10,7 +10,8 @@ works without a refusal in `ACL LOG`, and what it must not do is refused.
 |                |                                | random bits; the ledger and results of jobs    |
 | `caas-worker`  | workers                        | lanes, to take from; inboxes, to put in; the   |
 |                |                                | ledger; counters; Celery's remote control      |
-| `caas-monitor` | Flower, exporters, autoscalers | lengths; worker events and remote control      |
+| `caas-monitor` | Flower, exporters              | lengths; worker events and remote control      |
+| `caas-scaler`  | autoscalers such as KEDA       | lengths of lanes                               |
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ from caas_tasks.reply_backend import INBOX_PREFIX
 CLIENT: Final = "caas-client"
 WORKER: Final = "caas-worker"
 MONITOR: Final = "caas-monitor"
+SCALER: Final = "caas-scaler"
 
 GUESS_PREFIX: Final = "caas:guess:"
 
 _LANES: Final = tuple(lane.value for lane in Lane)
 # What redis-py sends on each connection, and a transaction.
-_CONNECTION: Final = "+auth +hello +ping +select +client|setname"
+_LOGIN: Final = "+auth +hello +ping +select"
+_CONNECTION: Final = f"{_LOGIN} +client|setname"
 _TRANSACTION: Final = "+multi +exec +discard"
 
 
@@ -78,6 +81,11 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
         f"(+zcard +zcount {_keys('R', JOBS_KEY)})",
         f"(+hmget +hgetall {_keys('R', API_KEYS_USED)})",
         *_CONTROL,
+    ),
+    SCALER: (
+        f"resetchannels {_LOGIN}",
+        # KEDA asks by a script, which needs its keys whole; what runs in it has to be here as well.
+        f"(+eval +type +llen ~{_LANES[0]} ~{_LANES[1]} ~{_LANES[2]})",
     ),
 }
 

