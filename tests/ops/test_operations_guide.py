@@ -23,7 +23,7 @@ from ops_rig.guide import (
 )
 from rig.stack import free_port
 
-from caas_cli import api_keys, keys
+from caas_cli import api_keys, keys, service_keys
 from producer_client import ServiceUnavailableError
 
 pytestmark = pytest.mark.ops
@@ -128,6 +128,8 @@ def test_restore(scene: NewScene) -> None:
     client = play.client(api_key=new_key)
     assert eventually(lambda: refused(client) == "")
     assert client.encrypt(USER, DATA).key_version == 2
+    service_keys.rotate(play.home, retire_old=True, dry_run=False)
+    newest = play.client(api_key=new_key)
     value, token = client.encrypt(USER, DATA).encrypted_data, client.seal(USER, b"data")
     play.names |= {
         "BACKUP": str(backup),
@@ -135,8 +137,10 @@ def test_restore(scene: NewScene) -> None:
         "AGE-RECIPIENT": play.own_recipient(),
     }
     play.block()
-    old = play.client(api_key=api_key)
     assert eventually(lambda: refused(client) == "unauthorized")
+    assert refused(newest) == "unreadable"
+    play.hand_out(api_key, play.first_server_key)
+    old = play.client()
     assert refused(old) == ""
     for ask in (lambda: old.verify(USER, DATA, value, 2), lambda: old.open(USER, token)):
         with pytest.raises(ServiceUnavailableError):

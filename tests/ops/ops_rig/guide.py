@@ -113,6 +113,11 @@ class Scene:
             shutil.copy(path, other)
         return other
 
+    def hand_out(self, api_key: str, server_key: str) -> None:
+        """Put other keys into client.env."""
+        changes = {client_env.API_KEY: api_key, client_env.SERVER_KEY: server_key}
+        client_env.write_changed(self.home.client_env, changes)
+
     def make_api_key(self) -> str:
         """One more API key that may do everything."""
         return api_keys.create(self.home, None, (), None).text
