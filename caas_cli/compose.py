@@ -31,8 +31,8 @@ AUTHORITY_KEY: Final = "ca.key"
 """Signs further certificates; no container gets it."""
 
 DATA_FOLDER: Final = "data"
-KEEPERS: Final = ("redis", "prometheus", "grafana")
-"""What keeps data, each in a folder of its own."""
+KEEPERS: Final = ("redis", "prometheus", "grafana", "audit")
+"""What keeps data, each in a folder of its own; the audit log is of all workers."""
 
 REDIS_HOST: Final = "redis"
 REDIS_PORT: Final = 6379

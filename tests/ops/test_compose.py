@@ -84,6 +84,21 @@ def test_example_request_goes_the_whole_way(compose: Compose, folder: Path) -> N
     assert len(answer["encrypted_data"]) == 96
 
 
+def test_every_worker_has_an_audit_log(folder: Path, started: dict[str, list[Instance]]) -> None:
+    """Each process of each lane begins a log of its own in the folder that outlives it."""
+    logs = list((folder / ".caas" / "data" / "audit").glob("*.jsonl"))
+    assert len(logs) == sum(len(started[name]) for name in WORKERS)
+    assert all(json.loads(log.read_text().splitlines()[0])["event"] == "start" for log in logs)
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_audit_folder_is_mounted(name: str) -> None:
+    """The audit log is not on the container's own root, which is read-only and goes with it."""
+    service = SERVICES[name]
+    (mount,) = (one for one in service["volumes"] if not one.get("read_only"))
+    assert mount["target"] == service["environment"]["CAAS_AUDIT_DIR"]
+
+
 @pytest.mark.usefixtures("started")
 def test_password_goes_to_its_lane(compose: Compose, folder: Path) -> None:
     """A password is hashed by the worker that is there for it."""
