@@ -39,6 +39,7 @@ _SOCKET_SCHEMES: Final = frozenset({"redis+socket", "unix"})
 _TCP_SCHEMES: Final = frozenset({"redis", "rediss"})
 _SENTINEL_SCHEMES: Final = frozenset({"sentinel", "sentinels"})
 _TLS_SCHEMES: Final = frozenset({"rediss", "sentinels"})
+_END_OF_AUTHORITY: Final = re.compile(r"[/?#]")
 # A comma may stand in a password; one that is followed by a scheme separates.
 _SEPARATOR: Final = re.compile(r"[\s,]+(?=[a-z+]+://)")
 
@@ -148,7 +149,7 @@ def parse_broker_url(
     """
     found: BrokerUrl | None = None
     try:
-        found = _parse(urlsplit(url), tls or BrokerTls())
+        found = _parse(*_split(url), tls or BrokerTls())
     except ValueError:
         found = None
     if found is None:
@@ -167,14 +168,24 @@ def parse_broker_url(
     return replace(found, allows_plaintext=allow_plaintext)
 
 
-def _parse(parts: SplitResult, tls: BrokerTls) -> BrokerUrl | None:
+def _split(url: str) -> tuple[SplitResult, str]:
+    """The parts of a URL, and its authority: newer Pythons refuse a list of hosts with brackets."""
+    scheme, separator, rest = url.partition("://")
+    if scheme.lower() not in _SENTINEL_SCHEMES:
+        parts = urlsplit(url)
+        return parts, parts.netloc
+    authority = _END_OF_AUTHORITY.split(rest, maxsplit=1)[0]
+    return urlsplit(f"{scheme}{separator}{rest[len(authority) :]}"), authority
+
+
+def _parse(parts: SplitResult, authority: str, tls: BrokerTls) -> BrokerUrl | None:
     query = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     if parts.fragment:
         return None
     if parts.scheme in _TCP_SCHEMES and not query:
         return _tcp(parts, tls)
     if parts.scheme in _SENTINEL_SCHEMES and set(query) == {"service"}:
-        return _sentinel(parts, query["service"][0], tls)
+        return _sentinel(parts, authority, query["service"][0], tls)
     if parts.scheme in _SOCKET_SCHEMES and set(query) <= {"virtual_host", "db"}:
         database = (query.get("virtual_host") or query.get("db") or ["0"])[0].lstrip("/")
         if parts.path.startswith("/") and not parts.netloc:
@@ -203,8 +214,8 @@ def _tcp(parts: SplitResult, tls: BrokerTls) -> BrokerUrl | None:
     )
 
 
-def _sentinel(parts: SplitResult, service: str, tls: BrokerTls) -> BrokerUrl | None:
-    login, _, hosts = parts.netloc.rpartition("@")
+def _sentinel(parts: SplitResult, authority: str, service: str, tls: BrokerTls) -> BrokerUrl | None:
+    login, _, hosts = authority.rpartition("@")
     addresses = tuple(_address(host) for host in hosts.split(";"))
     if not service or not all(host for host, _port in addresses):
         return None

@@ -88,7 +88,7 @@ class Footprint:
             messages = sum(broker.llen(lane.value) for lane in Lane)
             eternal = sum(broker.ttl(inbox) == NEVER_EXPIRES for inbox in inboxes)
         return cls(
-            calls=sum(isinstance(thing, Call | Flight) for thing in gc.get_objects()),
+            calls=sum(issubclass(type(thing), Call | Flight) for thing in gc.get_objects()),
             blocks=sys.getallocatedblocks(),
             threads=threading.active_count(),
             client_bytes=rss_bytes(os.getpid()),
