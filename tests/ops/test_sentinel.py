@@ -93,6 +93,10 @@ def test_failover_under_load(
 
     limits = COUNTED if kind == "counted" else NOT_COUNTED
     check(keystore, topology.url, exits, fail_over, f"failover, {kind}", capsys, limits)
+    if limits is COUNTED:
+        with topology.servers[1].connect() as primary:
+            counts = [int(primary.hget(key, "t") or 0) for key in primary.keys("caas:guess:*")]
+        assert max(counts) > RATE * SECONDS / 2, "more than came before the failover"
 
 
 def test_broker_restart_under_load(
