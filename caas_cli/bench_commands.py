@@ -28,7 +28,7 @@ _LOCALHOST: Final = "127.0.0.1"
 
 @app.command("bench", epilog="Example: caas bench --quick --json > figures.json")
 def bench_command(
-    quick: Annotated[bool, typer.Option("--quick", help="About ten seconds, not thirty.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="In about half the time.")] = False,
     own: Annotated[
         bool, typer.Option("--own", help="Start a service for this, even if there is one.")
     ] = False,

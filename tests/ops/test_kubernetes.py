@@ -122,43 +122,73 @@ def test_every_file_is_in_a_kustomization() -> None:
         assert beside <= set(listed), path
 
 
-def test_the_example_overlay_builds(tmp_path: Path) -> None:
-    """The overlay is one whole set of objects: base, component and secrets."""
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """The objects of the example overlay, with its files made up."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("kubectl, whose kustomize builds the overlay, is not installed")
-    folder = tmp_path / "kubernetes"
+    folder = tmp_path_factory.mktemp("manifests") / "kubernetes"
     shutil.copytree(MANIFESTS, folder)
-    example = folder / "overlays" / "example"
-    for name in ("keystore.age", "identity.txt", "ca.crt"):
-        (example / name).write_text("stands in for the real file\n")
+    overlay = folder / "overlays" / "example"
+    for name in ("keystore.age", "identity.txt", "ca.crt", "tls.crt", "tls.key"):
+        (overlay / name).write_text("stands in for the real file\n")
     for name in ("worker-broker", "gateway-broker"):
-        (example / f"{name}.env").write_text("url=rediss://broker\n")
-    (example / "scaler-broker.env").write_text("username=caas-scaler\npassword=x\n")
-    (example / "server-key.env").write_text("server_key=caaspub1.x\n")
+        (overlay / f"{name}.env").write_text("url=rediss://broker\n")
+    (overlay / "scaler-broker.env").write_text("username=caas-scaler\npassword=x\n")
+    (overlay / "server-key.env").write_text("server_key=caaspub1.x\n")
     built = subprocess.run(
-        [kubectl, "kustomize", str(example)], check=True, capture_output=True, text=True
+        [kubectl, "kustomize", str(overlay)], check=True, capture_output=True, text=True
     ).stdout
-    objects = list(yaml.safe_load_all(built))
-    names = {(one["kind"], one["metadata"]["name"]) for one in objects}
+    return list(yaml.safe_load_all(built))
+
+
+def one_of(objects: list[Any], kind: str, name: str) -> Any:
+    """The object of this kind and name."""
+    (found,) = (
+        each for each in objects if (each["kind"], each["metadata"]["name"]) == (kind, name)
+    )
+    return found
+
+
+def test_the_example_overlay_is_whole(example: list[Any]) -> None:
+    """It has every object of the base and its components, and each secret that a pod mounts."""
+    names = {(one["kind"], one["metadata"]["name"]) for one in example}
     wanted = {(one["kind"], one["metadata"]["name"]) for _, one in ALL if "metadata" in one}
-    assert wanted <= names
     secrets = {
         volume["secret"]["secretName"]
-        for one in objects
+        for one in example
         if one["kind"] == "Deployment"
         for volume in one["spec"]["template"]["spec"]["volumes"]
         if "secret" in volume
     }
-    assert {("Secret", name) for name in secrets} <= names
-    (trigger,) = (one for one in objects if one["kind"] == "TriggerAuthentication")
-    asked = {
-        (parameter["name"], parameter["key"]) for parameter in trigger["spec"]["secretTargetRef"]
-    }
-    held = {
-        (one["metadata"]["name"], key)
-        for one in objects
-        if one["kind"] == "Secret"
-        for key in one["data"]
-    }
-    assert asked <= held
+    assert wanted | {("Secret", name) for name in secrets} <= names
+
+
+def test_the_example_overlay_is_valid(example: list[Any]) -> None:
+    """What the components' patches made is as Kubernetes' schema has it."""
+    for one in example:
+        if not one["apiVersion"].startswith(CUSTOM_APIS):
+            kubernetes_validate.validate(one, "1.32", strict=True)
+
+
+def test_the_examples_gateway_speaks_https(example: list[Any]) -> None:
+    """Its settings name files of a mounted secret, and its probes ask over TLS."""
+    settings = one_of(example, "ConfigMap", "caas-gateway")["data"]
+    pod = one_of(example, "Deployment", "caas-gateway")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    (folder,) = (
+        mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "tls"
+    )
+    assert settings["CAAS_GATEWAY_TLS_CERT"] == f"{folder}/tls.crt"
+    assert settings["CAAS_GATEWAY_TLS_KEY"] == f"{folder}/tls.key"
+    assert one_of(example, "Secret", "caas-gateway-tls")["data"].keys() == {"tls.crt", "tls.key"}
+    probes = [container[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")]
+    assert [probe["scheme"] for probe in probes] == 3 * ["HTTPS"]
+
+
+def test_the_scaler_finds_its_secret(example: list[Any]) -> None:
+    """Each parameter that KEDA asks for is in the secret that it names."""
+    trigger = one_of(example, "TriggerAuthentication", "caas-scaler")
+    for parameter in trigger["spec"]["secretTargetRef"]:
+        assert parameter["key"] in one_of(example, "Secret", parameter["name"])["data"]

@@ -27,6 +27,9 @@ SECONDS = 10.0
 TIMEOUT_S = 8.0
 CERTIFICATES = ("CAAS_BROKER_CA", "CAAS_BROKER_CERT", "CAAS_BROKER_KEY")
 TYPED = {"unavailable", "timeout"}
+NOT_COUNTED = {"CAAS_GUESS_LIMITS": "off"}
+# So high that none is reached: beyond its first hundred guesses a worker asks Redis about each.
+COUNTED = {"CAAS_GUESSES_PER_MINUTE": "1000000000", "CAAS_GUESSES_PER_DAY": "1000000000"}
 
 
 @pytest.fixture
@@ -40,12 +43,14 @@ def exits() -> Iterator[ExitStack]:
         yield stack
 
 
-def start_worker(keystore: KeystoreFolder, url: str, exits: ExitStack) -> None:
+def start_worker(
+    keystore: KeystoreFolder, url: str, exits: ExitStack, limits: dict[str, str]
+) -> None:
     env: dict[str, str | None] = {
         "CAAS_BROKER_URL": url,
         "CAAS_KEYSTORE": str(keystore.path),
         "CAAS_IDENTITY": str(keystore.identity_path),
-        "CAAS_GUESS_LIMITS": "off",
+        **limits,
         **{name: os.environ.get(name) for name in CERTIFICATES},
     }
     command = [sys.executable, "-m", "caas_cli", "worker", "--quiet"]
@@ -62,7 +67,7 @@ def options(keystore: KeystoreFolder, url: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("kind", ["plain", "tls", "valkey"])
+@pytest.mark.parametrize("kind", ["plain", "tls", "valkey", "counted"])
 def test_failover_under_load(
     kind: str,
     keystore: KeystoreFolder,
@@ -71,7 +76,10 @@ def test_failover_under_load(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The primary is killed and comes back as a replica: no call is wrong, untyped or endless."""
+    """The primary is killed and comes back as a replica: no call is wrong, untyped or endless.
+
+    Counted, each call also waits for the common count of guesses, on the same primary.
+    """
     files = Files(tmp_path / "files") if kind == "tls" else None
     server = {"binary": str(_binary.get_binary_path())} if kind == "valkey" else {}
     for name, value in (files.env if files else {}).items():
@@ -83,7 +91,12 @@ def test_failover_under_load(
         await asyncio.to_thread(topology.wait_for_failover)
         topology.servers[0].start()
 
-    check(keystore, topology.url, exits, fail_over, f"failover, {kind}", capsys)
+    limits = COUNTED if kind == "counted" else NOT_COUNTED
+    check(keystore, topology.url, exits, fail_over, f"failover, {kind}", capsys, limits)
+    if limits is COUNTED:
+        with topology.servers[1].connect() as primary:
+            counts = [int(primary.hget(key, "t") or 0) for key in primary.keys("caas:guess:*")]
+        assert max(counts) > RATE * SECONDS / 2, "more than came before the failover"
 
 
 def test_broker_restart_under_load(
@@ -114,9 +127,10 @@ def check(
     disturbance: Callable[[], Awaitable[None]],
     title: str,
     capsys: pytest.CaptureFixture[str],
+    limits: dict[str, str] = NOT_COUNTED,
 ) -> None:
     for _ in range(2):
-        start_worker(keystore, url, exits)
+        start_worker(keystore, url, exits, limits)
     with Client(**options(keystore, url)) as client:
         client.ping(timeout_s=DEADLINE_S)
     expected = keystore.expected_encrypted([(load.UUID, str(n)) for n in range(500)])
