@@ -135,13 +135,9 @@ def check(
         client.ping(timeout_s=DEADLINE_S)
     expected = keystore.expected_encrypted([(load.UUID, str(n)) for n in range(500)])
 
-    async def disturb() -> None:
-        await asyncio.sleep(SECONDS / 5)  # some calls before
-        await disturbance()
-
     async def calls() -> load.Outcome:
         async with AsyncClient(**options(keystore, url)) as client:
-            return await load.run(client, expected, rate=RATE, seconds=SECONDS, disturb=disturb)
+            return await load.run(client, expected, rate=RATE, seconds=SECONDS, disturb=disturbance)
 
     outcome = asyncio.run(calls())
     with capsys.disabled():

@@ -83,7 +83,6 @@ def test_one_broker_killed_under_load(
     expected = keystore.expected_encrypted([(load.UUID, str(n)) for n in range(500)])
 
     async def kill() -> None:
-        await asyncio.sleep(SECONDS / 4)  # some calls before
         brokers[0].process.kill()
 
     async def calls() -> load.Outcome:

@@ -59,13 +59,19 @@ async def run(
     seconds: float,
     disturb: Callable[[], Awaitable[None]],
 ) -> Outcome:
-    """Call `encrypt` at a steady rate, and disturb the service meanwhile.
+    """Call `encrypt` at a steady rate, and disturb the service after a fifth of the calls.
 
     Args:
         expected: the right answers for data "0", "1" and so on; used in turn.
     """
     outcome = Outcome()
     start = time.monotonic()
+    calls = int(rate * seconds)
+    moment = asyncio.Event()
+
+    async def disturb_then() -> None:
+        await moment.wait()
+        await disturb()
 
     async def call(number: int) -> None:
         began = time.monotonic()
@@ -82,9 +88,11 @@ async def run(
                 outcome.wrong += 1
             outcome.answered_at_s.append(time.monotonic() - start)
         outcome.slowest_s = max(outcome.slowest_s, time.monotonic() - began)
+        if outcome.calls == calls // 5:
+            moment.set()
 
-    tasks = [asyncio.create_task(disturb())]
-    for turn in range(int(rate * seconds)):
+    tasks = [asyncio.create_task(disturb_then())]
+    for turn in range(calls):
         await asyncio.sleep(max(0.0, start + turn / rate - time.monotonic()))
         tasks.append(asyncio.create_task(call(turn % len(expected))))
     await asyncio.gather(*tasks)
