@@ -177,8 +177,7 @@ def worker(stage: Stage, folder: Path, lane: str, nice: int) -> Iterator[None]:
         env=env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        # In this session: priorities count against the fast worker's, as under `caas up`.
-        process_group=0,
+        start_new_session=True,  # as `caas up` starts each part
     )
     try:
         yield

@@ -19,7 +19,12 @@ from caas_tasks.envelope import (
     seal_request,
 )
 from caas_tasks.names import Field, Operation
-from caas_tasks.stored_forms import DEFAULT_ARGON2_PROFILE, PASSWORD_PROFILES, Argon2Parameters
+from caas_tasks.stored_forms import (
+    DEFAULT_ARGON2_PROFILE,
+    PASSWORD_DIGEST_BYTES,
+    PASSWORD_PROFILES,
+    Argon2Parameters,
+)
 from caas_tasks.task_message import task_body, task_headers, task_properties
 
 HASHES: Final = 3
@@ -54,14 +59,14 @@ def figures(
 def password_cpu_ms(cost: Argon2Parameters) -> float | None:
     """CPU milliseconds of one hash in this process; None where no worker could run."""
     try:
-        from worker.operations import password
+        from worker.operations.argon2id import argon2id
     except ImportError:
         return None
     secret, salt = bytes(48), bytes(16)
-    password.digest(secret, salt, cost)  # once before, for the memory
+    argon2id(secret, salt, cost, PASSWORD_DIGEST_BYTES, threads=1)  # once before, for the memory
     before_s = time.process_time()
     for _ in range(HASHES):
-        password.digest(secret, salt, cost)
+        argon2id(secret, salt, cost, PASSWORD_DIGEST_BYTES, threads=1)
     return MS_PER_S * (time.process_time() - before_s) / HASHES
 
 

@@ -118,7 +118,7 @@ class Supervisor:
             stderr=subprocess.STDOUT,
             env=part.environment,
             pass_fds=part.pass_fds,
-            process_group=0,
+            start_new_session=True,
             preexec_fn=_die_with_parent(),
         )
         self._running[part.name] = process

@@ -79,7 +79,12 @@ class BaseClient:
         self._server_key = public_key
         self._transport: Transport = transport or open_transport(broker_url)
         calls = None if tracer is None else CallTracer(tracer)
-        self._dispatcher = Dispatcher(self._transport, public_key, calls)
+        # Neither lane waits for the other, nor reads for it: a quick call whose reply a password's
+        # caller reads would be woken by another thread.
+        self._dispatchers: Final = {
+            Lane.FAST: Dispatcher(self._transport, public_key, Lane.FAST, calls),
+            Lane.PASSWORD: Dispatcher(self._transport.twin(), public_key, Lane.PASSWORD, calls),
+        }
 
     @classmethod
     def from_env(cls) -> Self:
@@ -126,7 +131,10 @@ class BaseClient:
         """Free the places of those calls that nobody will wait for any more."""
         for call in calls:
             if isinstance(call, Call):
-                self._dispatcher.give_up(call)
+                self._of(call).give_up(call)
+
+    def _of(self, call: Call) -> Dispatcher:
+        return self._dispatchers[call.operation.lane]
 
     @staticmethod
     def _only(answers: list[wire.Answer]) -> Any:

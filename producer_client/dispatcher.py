@@ -1,10 +1,10 @@
 """The dispatcher: callers' requests of one operation go out together in one sealed message.
 
 No linger: a lone caller's request leaves at once, in the caller's own thread. While messages are
-in flight the next requests gather, up to a message's bounds. Each lane has its own messages in
-flight, so that no quick call waits behind a slow one; see `lanes.py`. A message without a reply is
-sent again under its id until its callers' deadlines: operations are pure, so a second run is
-harmless, and the first answer wins. One dispatcher serves threads and asyncio tasks alike.
+in flight the next requests gather, up to a message's bounds. A message without a reply is sent
+again under its id until its callers' deadlines: operations are pure, so a second run is harmless,
+and the first answer wins. One dispatcher serves threads and asyncio tasks alike, and one lane:
+nothing that a quick call needs, a lock, a connection or a reader, is ever in a slow one's hands.
 
 Two daemon threads work for it: `caas-reader` takes the replies that no caller takes by itself, see
 `reading.py`; `caas-pump` sends again what is overdue and sends for asyncio callers, who must not
@@ -28,9 +28,10 @@ from caas_tasks.errors import (
     UnreadableMessageError,
 )
 from caas_tasks.message_id import new_message_id
+from caas_tasks.names import Lane
 from producer_client.calls import Call, ThreadCall, wake
 from producer_client.flights import Flight, payload
-from producer_client.lanes import LaneQueue, Lanes
+from producer_client.lanes import lane_queue
 from producer_client.reading import POLL_S, Reader
 from producer_client.sessions import SessionSource
 from producer_client.tracing import CallTracer
@@ -49,6 +50,7 @@ class Dispatcher:
     Args:
         transport: where messages go; the dispatcher owns it.
         server_key: what sessions are sealed to.
+        lane: whose calls it takes.
         tracer: makes a span of each call; None for no traces.
     """
 
@@ -56,9 +58,11 @@ class Dispatcher:
         self,
         transport: Transport,
         server_key: ServicePublicKey,
+        lane: Lane = Lane.FAST,
         tracer: CallTracer | None = None,
     ) -> None:
         self._transport = transport
+        self._lane_name = lane
         self._tracer = tracer
         self._server_key = server_key
         self._closed = False
@@ -72,8 +76,8 @@ class Dispatcher:
         self._stopped = threading.Event()
         self._work = threading.Event()  # wakes the pump
         self._pump_rests = False
-        self._lanes = Lanes()
-        self._reader = Reader(self._transport, self._take, self._lanes.has_flights)
+        self._lane = lane_queue(self._lane_name)
+        self._reader = Reader(self._transport, self._take, self._has_flights)
         self._sessions = SessionSource(self._server_key, time.monotonic, os.urandom)
         # What sending last failed with; None since it last worked.
         self._send_failure: ServiceUnavailableError | None = None
@@ -87,7 +91,10 @@ class Dispatcher:
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits and nothing is in flight."""
-        return not (self._lanes.has_flights() or self._lanes.has_waiting())
+        return not (self._lane.flights or self._lane.waiting)
+
+    def _has_flights(self) -> bool:
+        return bool(self._lane.flights)
 
     def submit(self, call: Call, *, may_block: bool) -> bool:
         """Queue a call and, when `may_block`, send it from this thread if nothing is in the way.
@@ -99,11 +106,11 @@ class Dispatcher:
             ServiceUnavailableError: the dispatcher is closed.
             RequestTimeoutError: no room came before the deadline.
         """
-        lane = self._lanes.of(call)
+        waiting = self._lane.waiting
         if self._tracer is not None:
             self._tracer.begin(call)
         with self._lock:
-            while not self._closed and not lane.waiting.has_room(call):
+            while not self._closed and not waiting.has_room(call):
                 left_s = call.deadline - time.monotonic()
                 if not may_block:
                     return False
@@ -113,7 +120,7 @@ class Dispatcher:
                 raise self._refused(call, ServiceUnavailableError("The client is closed."))
             if not self._threads:
                 self._start_threads()
-            lane.waiting.add(call)
+            waiting.add(call)
         # From this thread only when its deadline leaves time for a broker that does not answer.
         can_wait = may_block and call.deadline - time.monotonic() > MAX_SEND_S
         if can_wait and self._send_failure is None:
@@ -138,7 +145,7 @@ class Dispatcher:
             if call.outcome is not None:
                 return None
             if call.flight is None:
-                self._lanes.of(call).waiting.remove(call)
+                self._lane.waiting.remove(call)
                 self._room.notify_all()
             else:
                 self._leave_flight(call, call.flight)
@@ -157,13 +164,13 @@ class Dispatcher:
     def _leave_flight(self, call: Call, flight: Flight) -> None:
         flight.calls.discard(call)
         if not flight.calls:
-            self._lanes.of(call).flights.pop(flight.message.message_id, None)
+            self._lane.flights.pop(flight.message.message_id, None)
 
     def close(self) -> None:
         """End: waiting calls fail with ServiceUnavailableError. May be called twice."""
         with self._lock:
             self._closed = True
-            calls = self._lanes.clear()
+            calls = self._lane.clear()
             error = ServiceUnavailableError("The client is closed.")
             for call in calls:
                 call.outcome = error
@@ -185,31 +192,30 @@ class Dispatcher:
     def _send_ready(self) -> None:
         # Whoever holds the send lock also sends what others queue meanwhile: each of those queued
         # before failing to take the lock, and the holder looks again after giving it back.
-        while self._ready_lane() and self._send_lock.acquire(blocking=False):
+        while self._is_ready() and self._send_lock.acquire(blocking=False):
             try:
                 while (flight := self._next_flight()) is not None:
                     self._send(flight)
             finally:
                 self._send_lock.release()
 
-    def _ready_lane(self) -> LaneQueue | None:
-        return None if self._closed else self._lanes.ready(time.monotonic())
+    def _is_ready(self) -> bool:
+        return not self._closed and self._lane.may_send(time.monotonic())
 
     def _next_flight(self) -> Flight | None:
         """Seal the next message, if one may leave now. Runs under the send lock."""
-        lane = self._ready_lane()
-        if lane is None:
+        if not self._is_ready():
             return None
         with self._lock:
-            if not lane.waiting:
+            if not self._lane.waiting:
                 return None
-            calls = lane.take()
+            calls = self._lane.take()
             self._room.notify_all()
-            flight = self._seal(lane, calls)
-            lane.flights[flight.message.message_id] = flight
+            flight = self._seal(calls)
+            self._lane.flights[flight.message.message_id] = flight
             return flight
 
-    def _seal(self, lane: LaneQueue, calls: list[Call]) -> Flight:
+    def _seal(self, calls: list[Call]) -> Flight:
         operation = calls[0].operation
         now_ms = time.time_ns() // 1_000_000
         message_id = new_message_id(now_ms, os.urandom)
@@ -219,14 +225,14 @@ class Dispatcher:
             session,
             operation.task_name,
             message_id,
-            now_ms + int(lane.lifetime_s(left_s) * 1_000),
+            now_ms + int(self._lane.lifetime_s(left_s) * 1_000),
             payload(calls),
             os.urandom(NONCE_BYTES),
         )
         message = OutgoingMessage(operation, operation.lane, message_id, sealed)
         if self._tracer is not None:
             self._tracer.sent(message_id, calls)
-        return Flight(message, session, calls, lane.first_resend_s(left_s))
+        return Flight(message, session, calls, self._lane.first_resend_s(left_s))
 
     def _send(self, flight: Flight) -> None:
         now = time.monotonic()
@@ -267,22 +273,21 @@ class Dispatcher:
 
     def _overdue(self) -> list[Flight]:
         with self._lock:
-            return self._lanes.overdue(time.monotonic())
+            return self._lane.overdue(time.monotonic())
 
     def _take(self, replies: Iterable[IncomingReply]) -> None:
         for reply in replies:
-            found = self._lanes.find(reply.message_id)
-            if found is None:
+            flight = self._lane.flights.get(reply.message_id)
+            if flight is None:
                 continue  # a second answer, or nobody waits any more
-            lane, flight = found
             try:
                 body = flight.read(reply.sealed)
             except UnreadableMessageError:
                 continue  # forged or damaged: the caller gets a timeout, never a wrong answer
             with self._lock:
-                if lane.flights.pop(reply.message_id, None) is None:
+                if self._lane.flights.pop(reply.message_id, None) is None:
                     continue
-                lane.answered(flight, time.monotonic())
+                self._lane.answered(flight, time.monotonic())
                 calls = flight.deliver(body)
             if self._tracer is not None:
                 self._tracer.end(calls)

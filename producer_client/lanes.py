@@ -1,6 +1,6 @@
-"""What waits for a lane and what is in flight on it: lanes never wait for each other.
+"""What waits for a lane and what is in flight on it.
 
-Not thread-safe: the dispatcher uses it under its lock, except for `may_send`.
+Not thread-safe: the lane's dispatcher uses it under its lock, except for `may_send`.
 """
 
 from __future__ import annotations
@@ -75,6 +75,14 @@ class LaneQueue:
                 del self.flights[message_id]
         return [flight for flight in self.flights.values() if flight.due_at <= now]
 
+    def clear(self) -> list[Call]:
+        """Take everything out; the calls that waited."""
+        calls = self.waiting.clear()
+        for flight in self.flights.values():
+            calls.extend(flight.calls)
+        self.flights.clear()
+        return calls
+
 
 class PasswordQueue(LaneQueue):
     """The password lane: each call a message, many in flight, sent again only when lost.
@@ -120,53 +128,6 @@ class PasswordQueue(LaneQueue):
         return moves and flight.sent_at > self._answered_sent_at
 
 
-class Lanes:
-    """The lanes that calls wait for, the one whose calls are quick first."""
-
-    def __init__(self) -> None:
-        self._by_lane: Final = {Lane.FAST: LaneQueue(), Lane.PASSWORD: PasswordQueue()}
-        self._queues: Final = tuple(self._by_lane.values())
-
-    def __getitem__(self, lane: Lane) -> LaneQueue:
-        return self._by_lane[lane]
-
-    def of(self, call: Call) -> LaneQueue:
-        """The lane of a call."""
-        return self._by_lane[call.operation.lane]
-
-    def ready(self, now: float) -> LaneQueue | None:
-        """The lane whose message may leave next; a hint, without the lock."""
-        for queue in self._queues:
-            if queue.waiting and queue.may_send(now):
-                return queue
-        return None
-
-    def has_flights(self) -> bool:
-        """Whether a message is in flight."""
-        return any(queue.flights for queue in self._queues)
-
-    def has_waiting(self) -> bool:
-        """Whether a call waits."""
-        return any(queue.waiting for queue in self._queues)
-
-    def find(self, message_id: str) -> tuple[LaneQueue, Flight] | None:
-        """The message in flight of that id, and its lane."""
-        for queue in self._queues:
-            flight = queue.flights.get(message_id)
-            if flight is not None:
-                return queue, flight
-        return None
-
-    def overdue(self, now: float) -> list[Flight]:
-        """The messages of all lanes to send again."""
-        return [flight for queue in self._queues for flight in queue.overdue(now)]
-
-    def clear(self) -> list[Call]:
-        """Take everything out; the calls that waited."""
-        calls: list[Call] = []
-        for queue in self._queues:
-            calls.extend(queue.waiting.clear())
-            for flight in queue.flights.values():
-                calls.extend(flight.calls)
-            queue.flights.clear()
-        return calls
+def lane_queue(lane: Lane) -> LaneQueue:
+    """The queue for a lane's calls."""
+    return PasswordQueue() if lane is Lane.PASSWORD else LaneQueue()

@@ -36,6 +36,10 @@ class RedisTransport:
         self._url = broker
         self.reset_after_fork()
 
+    def twin(self) -> RedisTransport:
+        """Another to the same broker, with an inbox and connections of its own."""
+        return RedisTransport(self._url)
+
     def send(self, message: OutgoingMessage) -> None:
         """Publish a Celery task message whose reply comes to this client's inbox."""
         self._publisher.send(message, self._inbox)

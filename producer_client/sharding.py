@@ -96,7 +96,13 @@ class ShardedTransport:
 
     def __init__(self, transports: Sequence[Transport], monotonic: Callable[[], float]) -> None:
         self._shards = [Shard(transport, monotonic) for transport in transports]
+        self._monotonic = monotonic
         self._reset()
+
+    def twin(self) -> ShardedTransport:
+        """Another over the same brokers, with inboxes, connections and threads of its own."""
+        twins = [shard.transport.twin() for shard in self._shards]
+        return ShardedTransport(twins, self._monotonic)
 
     def _reset(self) -> None:
         self.jobs = ShardedJobStore([shard.transport.jobs for shard in self._shards])

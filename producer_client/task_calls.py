@@ -80,9 +80,9 @@ class TaskCalls(BaseClient):
         return self._only(await self._wait(call))
 
     async def _submit(self, call: TaskCall) -> None:
-        while not self._dispatcher.submit(call, may_block=False):
+        while not self._of(call).submit(call, may_block=False):
             if time.monotonic() >= call.deadline:
-                raise self._dispatcher.late()
+                raise self._of(call).late()
             await asyncio.sleep(ROOM_POLL_S)
 
     async def _wait(self, call: TaskCall) -> list[wire.Answer]:
@@ -91,14 +91,15 @@ class TaskCalls(BaseClient):
             in_time = await call.wait(call.deadline - time.monotonic())
         finally:
             # Also when the task is cancelled: the call's place is free for others.
-            error = None if in_time else self._dispatcher.give_up(call)
+            error = None if in_time else self._of(call).give_up(call)
         if error is not None:
             raise error
         return call.result()
 
     async def close(self) -> None:
         """Close connections; calls under way fail. The client can't be used again."""
-        await in_thread(self._dispatcher.close)
+        for dispatcher in self._dispatchers.values():
+            await in_thread(dispatcher.close)
 
     async def _many(
         self,

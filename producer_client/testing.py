@@ -229,6 +229,9 @@ class _MemoryTransport:
         self.jobs = service.jobs
         self.reset_after_fork()
 
+    def twin(self) -> _MemoryTransport:
+        return _MemoryTransport(self._service)
+
     def send(self, message: OutgoingMessage) -> None:
         reply = self._service.take(message)
         if reply is not None:

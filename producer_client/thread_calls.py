@@ -49,7 +49,7 @@ class ThreadCalls(BaseClient):
         ]
         try:
             for call in calls:
-                self._dispatcher.submit(call, may_block=True)
+                self._of(call).submit(call, may_block=True)
             return [read_item(answer) for call in calls for answer in self._wait(call)]
         finally:
             self._abandon(calls)
@@ -71,21 +71,22 @@ class ThreadCalls(BaseClient):
     def _one(self, operation: Operation, item: wire.WireItem, timeout_s: float | None) -> Any:
         deadline = self._deadline(timeout_s, operation.lane)
         call = ThreadCall(operation, self._key(None), (item,), deadline)
-        return self._only(self._result(call, in_time=self._dispatcher.ask(call)))
+        return self._only(self._result(call, in_time=self._of(call).ask(call)))
 
     def _wait(self, call: ThreadCall) -> list[wire.Answer]:
         return self._result(call, in_time=call.wait(call.deadline - time.monotonic()))
 
     def _result(self, call: ThreadCall, *, in_time: bool) -> list[wire.Answer]:
         if not in_time:
-            error = self._dispatcher.give_up(call)
+            error = self._of(call).give_up(call)
             if error is not None:
                 raise error
         return call.result()
 
     def close(self) -> None:
         """Close connections; calls under way fail. The client can't be used again."""
-        self._dispatcher.close()
+        for dispatcher in self._dispatchers.values():
+            dispatcher.close()
 
     def _many(
         self,
@@ -117,7 +118,7 @@ class ThreadCalls(BaseClient):
             return None
         try:
             call = ThreadCall(operation, self._key(None), portion.items, deadline)
-            self._dispatcher.submit(call, may_block=True)
+            self._of(call).submit(call, may_block=True)
         except ServiceError as error:
             return error
         return call

@@ -57,6 +57,9 @@ class Transport(Protocol):
 
     jobs: JobStore
 
+    def twin(self) -> Transport:
+        """Another to the same place, with an inbox and connections of its own."""
+
     def send(self, message: OutgoingMessage) -> None:
         """Put a message on its lane.
 

@@ -4,36 +4,51 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
-IDLE: Final = 19
-"""The nice value that also asks for the policy SCHED_IDLE."""
+AUTOGROUP: Final = Path("/proc/self/autogroup")
 
 
 class StandingBack:
     """Lowers the priority of each thread that enters, once; threads that it starts inherit it.
 
-    A nice value only shares time out: a program that wakes up still waits until whoever runs has
-    had a slice of some milliseconds, many times what a quick call takes. Under SCHED_IDLE it takes
-    the core at once. Both count between programs of one session and one control group (sched(7)).
-    The thread that fetches messages stays as it is: kept waiting, it would leave hashers idle.
+    Linux may share time out between sessions first (sched(7), "The autogroup feature"), and then a
+    nice value counts only within one. So a process that leads its session lowers the session too.
+    One that doesn't leads nobody else's: its terminal's shell would be slowed with it. Between
+    control groups, as containers have, neither counts: give theirs a small weight.
+
+    Not SCHED_IDLE: behind it a quick program waited for the next clock tick, 4 ms, in one call of
+    fifty (Linux 6.18, benchmarks/README.md). And the thread that fetches messages stays as it is:
+    kept waiting, it would leave hashers without work.
 
     Args:
-        nice: 0 to 19, added to the present value; 19 runs only where nobody else wants to.
+        nice: 0 to 19, added to the present value.
+        autogroup: where the kernel takes a session's nice value.
     """
 
-    def __init__(self, nice: int) -> None:
+    def __init__(self, nice: int, autogroup: Path = AUTOGROUP) -> None:
         self._nice = nice
+        self._autogroup = autogroup
         self._thread = threading.local()
+        self._is_session_done = nice == 0 or os.getsid(0) != os.getpid()
 
     def enter(self) -> None:
         """Lower this thread's priority, unless that was done or it is the main thread."""
-        is_main = threading.current_thread() is threading.main_thread()
-        if is_main or getattr(self._thread, "has_entered", False):
+        if threading.current_thread() is threading.main_thread():
             return
-        self._thread.has_entered = True
-        os.nice(self._nice)
-        if self._nice == IDLE and hasattr(os, "SCHED_IDLE"):
-            with suppress(OSError):  # some containers forbid it; the nice value has to do then
-                os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        if not getattr(self._thread, "has_entered", False):
+            self._thread.has_entered = True
+            os.nice(self._nice)
+        if not self._is_session_done:
+            self._is_session_done = self._lower_session()
+
+    def _lower_session(self) -> bool:
+        """Whether there is no more to do."""
+        try:
+            self._autogroup.write_text(str(self._nice))
+        except BlockingIOError:
+            return False  # the kernel takes one of these each 0.1 s: the next password asks again
+        except OSError:
+            return True  # no such kernel or no such right: the threads' own values have to do
+        return True

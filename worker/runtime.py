@@ -10,7 +10,7 @@ from caas_tasks.errors import ConfigurationError
 from worker import guards
 from worker.guards import Guards
 from worker.keyring_source import KeyringSource
-from worker.operations.means import PasswordMemory
+from worker.operations.means import PasswordRoom
 from worker.priority import StandingBack
 from worker.service import Service
 from worker.settings import WorkerSettings
@@ -56,7 +56,7 @@ class Runtime:
             user_names=self._guards.user_names,
             limits=self._guards.limits,
             key_guard=self._guards.key_guard,
-            password_memory=PasswordMemory(settings.password_memory_kib),
+            password_room=PasswordRoom(settings.password_memory_kib, len(os.sched_getaffinity(0))),
         )
         self.standing_back = StandingBack(settings.password_nice)
         self._pid = os.getpid()

@@ -28,7 +28,7 @@ from worker.batch import Batch, GuessLimits
 from worker.key_guard import KeyGuard
 from worker.keyring import Keyring
 from worker.observation import Observation
-from worker.operations.means import Means, PasswordMemory
+from worker.operations.means import Means, PasswordRoom
 from worker.outcome import Observer, Outcome
 from worker.user_names import UserNames
 
@@ -46,7 +46,7 @@ class Service:
         user_names: names the users of outcomes; None leaves them out.
         limits: the guess limit; None for no limit.
         key_guard: the API keys' own limits; None for none.
-        password_memory: bounds what password hashes use together; None for no bound.
+        password_room: what password hashes share; None for no bound on memory, and one core.
         stopwatch: seconds that never go back; only asked when there are observers.
     """
 
@@ -61,14 +61,14 @@ class Service:
         user_names: UserNames | None = None,
         limits: GuessLimits | None = None,
         key_guard: KeyGuard | None = None,
-        password_memory: PasswordMemory | None = None,
+        password_room: PasswordRoom | None = None,
         stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._keyring = keyring
         self._reread = reread or keyring
         self._now_ms = now_ms
         self._random_bytes = random_bytes
-        self._means = Means(random_bytes, password_memory or PasswordMemory())
+        self._means = Means(random_bytes, password_room or PasswordRoom())
         self._observers = tuple(observers)
         self._user_names = user_names
         self._limits = limits

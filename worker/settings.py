@@ -57,7 +57,7 @@ class WorkerSettings(BrokerSettings, MetricsSettings, LogSettings):
         default=19,
         ge=0,
         le=19,
-        description="How far threads that hash passwords stand back for other programs: `nice`.",
+        description="How far the hashing of passwords stands back for other programs: `nice`.",
     )
     broker_index: Annotated[int, Field(ge=0, lt=MAX_BROKERS)] | None = Field(
         default=None, description="Which of several brokers this worker serves, from 0."

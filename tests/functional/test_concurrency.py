@@ -9,6 +9,7 @@ import queue
 import threading
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from caas_tasks.names import Lane
 from producer_client import AsyncClient, Encrypted, task_calls, waiting
 from producer_client.calls import Call, ThreadCall
 from producer_client.testing import InMemoryService
+from producer_client.transport import IncomingReply, OutgoingMessage
 
 USER_UUID = "4dbcbcfe-4800-40a8-badf-c26b73af230c"
 SAFETY_S = 60.0
@@ -32,7 +34,7 @@ def expected(service: InMemoryService) -> Callable[[str], Encrypted]:
 
 
 def is_idle(client: Any) -> bool:
-    return client._dispatcher.is_idle
+    return all(each.is_idle for each in client._dispatchers.values())
 
 
 async def started(client: AsyncClient, count: int) -> list[asyncio.Task[Encrypted]]:
@@ -115,7 +117,7 @@ def test_cancelled_call_frees_its_place(service: InMemoryService) -> None:
         async with service.async_client(timeout_s=SAFETY_S) as client:
             with service.silence():
                 tasks = await started(client, 600)
-                while not client._dispatcher._lanes[Lane.FAST].flights:  # noqa: ASYNC110 - a thread does it
+                while not client._dispatchers[Lane.FAST]._lane.flights:  # noqa: ASYNC110 - a thread does it
                     await asyncio.sleep(0)
                 for task in tasks:
                     task.cancel()
@@ -173,7 +175,7 @@ def test_nothing_is_left_of_5000_calls_that_failed(service: InMemoryService, end
         async with service.async_client(timeout_s=SAFETY_S) as client:
             await burst(client)
             await asyncio.sleep(0)  # the loop's own hold on the last outcomes ends
-            waiting_calls = client._dispatcher._lanes[Lane.FAST].waiting
+            waiting_calls = client._dispatchers[Lane.FAST]._lane.waiting
             idle = is_idle(client) and (waiting_calls.items, waiting_calls.size_bytes) == (0, 0)
             return idle, max(0, count_calls() - before)
 
@@ -225,7 +227,7 @@ def test_task_without_room_ends_at_its_deadline(
         async with service.async_client(timeout_s=SAFETY_S) as client:
             with service.silence():
                 blockers = await started(client, 3)
-                while client._dispatcher._lanes[Lane.FAST].waiting.items < 1:  # noqa: ASYNC110 - a thread does it
+                while client._dispatchers[Lane.FAST]._lane.waiting.items < 1:  # noqa: ASYNC110 - a thread does it
                     await asyncio.sleep(0)
                 with pytest.raises(RequestTimeoutError):
                     await client.encrypt(USER_UUID, "no room", timeout_s=0.02)
@@ -296,7 +298,8 @@ def test_interrupted_thread_does_not_keep_its_message_alive(
 
     dropped = threading.Event()
     with service.client() as client, service.silence():
-        overdue = client._dispatcher._overdue
+        dispatcher = client._dispatchers[Lane.FAST]
+        overdue = dispatcher._overdue
 
         def watched() -> Any:
             due = overdue()
@@ -308,7 +311,7 @@ def test_interrupted_thread_does_not_keep_its_message_alive(
             patch.setattr(ThreadCall, "wait", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 client.encrypt(USER_UUID, "a", timeout_s=0.01)
-        monkeypatch.setattr(client._dispatcher, "_overdue", watched)
+        monkeypatch.setattr(dispatcher, "_overdue", watched)
         assert dropped.wait(SAFETY_S)
 
 
@@ -325,3 +328,28 @@ def test_answer_that_comes_as_the_deadline_passes_is_returned(
     monkeypatch.setattr(ThreadCall, "wait", late)
     with service.client() as client:
         assert client.encrypt(USER_UUID, "a").key_version == 1
+
+
+def test_password_that_is_stuck_holds_no_quick_call_up(
+    service: InMemoryService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even one whose message can't leave: the two lanes share no lock and no connection."""
+    take = service.take
+    is_stuck, let_go = threading.Event(), threading.Event()
+
+    def slow(message: OutgoingMessage) -> IncomingReply | None:
+        if message.lane is Lane.PASSWORD:
+            is_stuck.set()
+            assert let_go.wait(SAFETY_S)
+        return take(message)
+
+    monkeypatch.setattr(service, "take", slow)
+    with service.client(timeout_s=SAFETY_S) as client, ThreadPoolExecutor(1) as pool:
+        password = pool.submit(client.hash_password, USER_UUID, "correct horse")
+        try:
+            assert is_stuck.wait(SAFETY_S)
+            client.encrypt(USER_UUID, "data 1")
+            assert not password.done()
+        finally:
+            let_go.set()
+        assert password.result()

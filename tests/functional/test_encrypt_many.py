@@ -26,8 +26,8 @@ Call = Callable[..., Any]
 
 
 def is_idle(client: Any) -> bool:
-    """Whether the client's dispatcher holds nothing."""
-    return client._dispatcher.is_idle
+    """Whether the client's dispatchers hold nothing."""
+    return all(each.is_idle for each in client._dispatchers.values())
 
 
 def test_results_stand_in_the_order_of_the_pairs(call: Call) -> None:
@@ -150,7 +150,7 @@ def test_cancelled_work_leaves_nothing_behind(service: InMemoryService) -> None:
         async with service.async_client() as client:
             with service.silence():
                 task = asyncio.create_task(client.encrypt_many([GOOD] * 1_200))
-                while not client._dispatcher._lanes[Lane.FAST].flights:  # noqa: ASYNC110 - a thread does it
+                while not client._dispatchers[Lane.FAST]._lane.flights:  # noqa: ASYNC110 - a thread does it
                     await asyncio.sleep(0)
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):

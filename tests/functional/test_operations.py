@@ -15,7 +15,7 @@ from caas_tasks.errors import (
     ServiceUnavailableError,
     UnauthorizedError,
 )
-from caas_tasks.names import Operation
+from caas_tasks.names import Lane, Operation
 from producer_client import BlindIndex, Encrypted, Verification, Wrapped
 from producer_client.testing import InMemoryService
 
@@ -183,14 +183,15 @@ def test_request_that_fails_leaves_no_message_behind(
     """When the first of several messages fails, the others are not waited for by nobody."""
     item = {"userUUID": USER_UUID, "sensitiveData": "a"}
     given_up: list[object] = []
-    give_up = client._dispatcher.give_up
+    dispatcher = client._dispatchers[Lane.FAST]
+    give_up = dispatcher.give_up
 
     def watched(one: object) -> Any:
         given_up.append(one)
         return give_up(one)
 
-    client._dispatcher.give_up = watched
+    dispatcher.give_up = watched
     with service.silence(), pytest.raises(RequestTimeoutError):
         call("request_items", Operation.ENCRYPT, [item] * 1_201, timeout_s=0.02)
     assert len(set(given_up)) == 3
-    assert client._dispatcher.is_idle
+    assert dispatcher.is_idle

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -155,3 +156,22 @@ def test_a_busy_worker_survives_a_broker_restart(
         hold.release()
         stored = asked.result(DEADLINE_S)
     assert (client.verify_password(USER, HOLD, stored).valid, worker.is_running) == (True, True)
+
+
+def nice_of(thread: Path) -> int:
+    """A thread's nice value, by its folder in /proc (proc(5), field 19 of `stat`)."""
+    return int((thread / "stat").read_text().rpartition(")")[2].split()[16])
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="another kernel than Linux")
+def test_hashing_stands_back(stack: Stack, client: Client) -> None:
+    """What hashes comes last on its host, its session with it; what fetches messages does not."""
+    worker = stack.start_password_worker(env={"CAAS_PASSWORD_NICE": "19"}, leads_session=True)
+    worker.wait_for(READY)
+    client.hash_password(USER, PASSWORD)
+    process = Path("/proc") / str(worker.pid)
+    nices = {thread.name: nice_of(thread) for thread in (process / "task").iterdir()}
+    assert nices.pop(str(worker.pid)) == os.nice(0)
+    assert 19 in nices.values()
+    if (autogroup := process / "autogroup").exists():
+        assert autogroup.read_text().endswith(" nice 19\n")

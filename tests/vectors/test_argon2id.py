@@ -6,7 +6,7 @@ import cryptography_vectors
 import pytest
 
 from caas_tasks.stored_forms import Argon2Parameters
-from worker.operations import password
+from worker.operations.argon2id import argon2id
 
 FILE = "KDF/argon2id.txt"
 
@@ -33,14 +33,15 @@ def test_nothing_is_missing() -> None:
     assert len(RECORDS) >= 5
 
 
+@pytest.mark.parametrize("threads", [1, 2, 64])
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record["COUNT"])
-def test_digest(record: dict[str, str]) -> None:
-    """The digest of a vector's password and salt is the vector's."""
+def test_digest(record: dict[str, str], threads: int) -> None:
+    """The digest is the vector's, however many threads compute its lanes."""
     cost = Argon2Parameters(
         memory_kib=int(record["memcost"]),
         time_cost=int(record["iter"]),
         parallelism=int(record["lanes"]),
     )
     secret, salt = bytes.fromhex(record["pass"]), bytes.fromhex(record["salt"])
-    found = password.digest(secret, salt, cost, int(record["length"]))
+    found = argon2id(secret, salt, cost, int(record["length"]), threads)
     assert found.hex() == record["output"]

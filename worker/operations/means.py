@@ -1,4 +1,4 @@
-"""What operations are given beside keys and values: randomness, and memory for passwords."""
+"""What operations are given beside keys and values: randomness, and room for passwords."""
 
 from __future__ import annotations
 
@@ -8,36 +8,49 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
-class PasswordMemory:
-    """Bounds the memory that password hashes use together: one over the budget waits its turn.
+class PasswordRoom:
+    """A worker's memory and cores, shared between the password hashes that run at once.
+
+    A hash over the memory waits its turn. The cores go to who is there: all to a lone hash, which
+    ends the sooner, and one each when there are as many hashes as cores.
 
     Args:
-        budget_kib: KiB for all that run at once; None for no bound.
+        memory_kib: KiB for all that run at once; None for no bound.
+        cores: how many this process may run on.
     """
 
-    def __init__(self, budget_kib: int | None = None) -> None:
-        self._budget_kib = budget_kib
+    def __init__(self, memory_kib: int | None = None, cores: int = 1) -> None:
+        self._memory_kib = memory_kib
+        self._cores = cores
         self._used_kib = 0
+        self._hashes = 0
         self._freed = threading.Condition()
         # Held by whoever is next: a large hash is not passed by small ones for ever.
         self._turn = threading.Lock()
 
     def allows(self, memory_kib: int) -> bool:
-        """Whether so much could ever be had."""
-        return self._budget_kib is None or memory_kib <= self._budget_kib
+        """Whether so much memory could ever be had."""
+        return self._memory_kib is None or memory_kib <= self._memory_kib
 
     @contextmanager
-    def reserve(self, memory_kib: int) -> Iterator[None]:
-        """Within it so much is in use; waits until it is free. Must be `allows`-ed."""
+    def reserve(self, memory_kib: int) -> Iterator[int]:
+        """Within it so much memory is in use; waits until it is free. Must be `allows`-ed.
+
+        Yields:
+            How many threads to compute with, at least 1.
+        """
         with self._turn, self._freed:
             while not self.allows(self._used_kib + memory_kib):
                 self._freed.wait()
             self._used_kib += memory_kib
+            self._hashes += 1
+            threads = max(1, self._cores // self._hashes)
         try:
-            yield
+            yield threads
         finally:
             with self._freed:
                 self._used_kib -= memory_kib
+                self._hashes -= 1
                 self._freed.notify()
 
 
@@ -50,4 +63,4 @@ class Means:
     """
 
     random_bytes: Callable[[int], bytes]
-    password_memory: PasswordMemory = field(default_factory=PasswordMemory)
+    password_room: PasswordRoom = field(default_factory=PasswordRoom)

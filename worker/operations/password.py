@@ -9,14 +9,11 @@ from __future__ import annotations
 import hmac
 from typing import Any, Final
 
-from argon2 import low_level
-
 from caas_tasks.encoding import uuid_bytes
 from caas_tasks.errors import InvalidRequestError, ServiceUnavailableError
 from caas_tasks.items import HashPasswordItem, PasswordItem, VerifyPasswordItem
 from caas_tasks.names import Field
 from caas_tasks.stored_forms import (
-    ARGON2_VERSION,
     DEFAULT_ARGON2_PROFILE,
     PASSWORD_DIGEST_BYTES,
     PASSWORD_PROFILES,
@@ -25,8 +22,9 @@ from caas_tasks.stored_forms import (
     PasswordHash,
     parse_password_hash,
 )
+from worker.operations.argon2id import argon2id
 from worker.operations.keys import TenantKeys, VersionKeys
-from worker.operations.means import Means, PasswordMemory
+from worker.operations.means import Means, PasswordRoom
 
 # A stored string is written by whoever can write to a main server's database: its costs are held
 # to these before any work. RFC 9106, section 4, recommends at most 2 GiB (t=1) or t=3 (64 MiB).
@@ -52,33 +50,14 @@ def prehash(password_key: bytes, uuid: bytes, password: bytes) -> bytes:
     return hmac.digest(password_key, uuid + password, "sha384")
 
 
-def digest(
-    secret: bytes,
-    salt: bytes,
-    cost: Argon2Parameters,
-    digest_bytes: int = PASSWORD_DIGEST_BYTES,
-) -> bytes:
-    """Argon2id (RFC 9106) of a prehash. Lets go of the interpreter while it works."""
-    return low_level.hash_secret_raw(
-        secret,
-        salt,
-        time_cost=cost.time_cost,
-        memory_cost=cost.memory_kib,
-        parallelism=cost.parallelism,
-        hash_len=digest_bytes,
-        type=low_level.Type.ID,
-        version=ARGON2_VERSION,
-    )
-
-
-def is_affordable(cost: Argon2Parameters, memory: PasswordMemory) -> bool:
+def is_affordable(cost: Argon2Parameters, room: PasswordRoom) -> bool:
     """Whether these costs are within what Argon2, the caps and this worker's memory allow."""
     return (
         8 * cost.parallelism <= cost.memory_kib <= MAX_MEMORY_KIB
         and cost.time_cost <= MAX_TIME_COST
         and cost.parallelism <= MAX_PARALLELISM
         and cost.memory_kib * cost.time_cost <= MAX_WORK_KIB
-        and memory.allows(cost.memory_kib)
+        and room.allows(cost.memory_kib)
     )
 
 
@@ -114,7 +93,7 @@ def verify_password(tenant: TenantKeys, item: VerifyPasswordItem, means: Means) 
         raise InvalidRequestError("hash is not of the expected form.")
     cost = stored.parameters
     if not (
-        _may_ask(cost, tenant.password_parameters) and is_affordable(cost, means.password_memory)
+        _may_ask(cost, tenant.password_parameters) and is_affordable(cost, means.password_room)
     ):
         raise InvalidRequestError("hash asks for more work than is allowed.")
     keys = tenant.at(stored.key_version)
@@ -129,7 +108,7 @@ def verify_password(tenant: TenantKeys, item: VerifyPasswordItem, means: Means) 
 
 def _new_hash(tenant: TenantKeys, item: PasswordItem, means: Means) -> str:
     keys, cost = tenant.primary, tenant.password_parameters
-    if not is_affordable(cost, means.password_memory):
+    if not is_affordable(cost, means.password_room):
         raise ServiceUnavailableError("A worker lacks the memory that the password profile takes.")
     salt = means.random_bytes(PASSWORD_SALT_BYTES)
     return PasswordHash(cost, keys.version, salt, _digest(keys, item, salt, cost, means)).to_text()
@@ -139,5 +118,5 @@ def _digest(
     keys: VersionKeys, item: PasswordItem, salt: bytes, cost: Argon2Parameters, means: Means
 ) -> bytes:
     secret = prehash(keys.password, uuid_bytes(item.user_uuid), item.password.encode())
-    with means.password_memory.reserve(cost.memory_kib):
-        return digest(secret, salt, cost)
+    with means.password_room.reserve(cost.memory_kib) as threads:
+        return argon2id(secret, salt, cost, PASSWORD_DIGEST_BYTES, threads)

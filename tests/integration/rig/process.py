@@ -20,9 +20,16 @@ class LoggedProcess:
 
     Args:
         env: on top of this process's own environment; None takes a variable out.
+        leads_session: has a session of its own, as in a container or under a supervisor.
     """
 
-    def __init__(self, args: Sequence[str], env: Mapping[str, str | None] | None = None) -> None:
+    def __init__(
+        self,
+        args: Sequence[str],
+        env: Mapping[str, str | None] | None = None,
+        *,
+        leads_session: bool = False,
+    ) -> None:
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._at_end = False
@@ -33,6 +40,7 @@ class LoggedProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=leads_session,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -175,7 +175,10 @@ class Stack:
         return worker
 
     def start_password_worker(
-        self, *options: str, env: dict[str, str] | None = None
+        self,
+        *options: str,
+        env: dict[str, str] | None = None,
+        leads_session: bool = False,
     ) -> LoggedProcess:
         """A worker as `caas worker --lane password` starts it; it says when it is ready."""
         worker = LoggedProcess(
@@ -185,6 +188,7 @@ class Stack:
             ],
             # Other tests' programs are no reason to stand back.
             {**self.env, "CAAS_PASSWORD_NICE": "0", **(env or {})},
+            leads_session=leads_session,
         )
         self.workers.append(worker)
         self._exits.callback(worker.stop)

@@ -42,7 +42,10 @@ class ScriptedTransport:
         self.closed = 0
         self.resets = 0
 
-    # What the dispatcher calls.
+    # What the dispatcher and the client call.
+
+    def twin(self) -> ScriptedTransport:
+        return ScriptedTransport(self._service)
 
     def send(self, message: OutgoingMessage) -> None:
         with self._changed:

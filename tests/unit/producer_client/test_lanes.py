@@ -1,4 +1,4 @@
-"""Lanes: neither waits for the other, and a password is sent again only when it is lost."""
+"""What waits for a lane, and that a password is sent again only when it is lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from caas_tasks.names import Lane, Operation
 from producer_client import lanes
 from producer_client.calls import ThreadCall
 from producer_client.flights import Flight
-from producer_client.lanes import Lanes, PasswordQueue
+from producer_client.lanes import PasswordQueue, lane_queue
 from producer_client.transport import OutgoingMessage
 
 FAST, PASSWORD = Operation.ENCRYPT, Operation.HASH_PASSWORD
@@ -36,35 +36,20 @@ def names(flights: list[Flight]) -> list[str]:
     return [found.message.message_id for found in flights]
 
 
-def test_each_call_has_its_lane() -> None:
-    """The operation says which lane a call waits for."""
-    both = Lanes()
-    assert both.of(call(FAST)) is both[Lane.FAST]
-    assert both.of(call(PASSWORD)) is both[Lane.PASSWORD]
-
-
-def test_a_quick_message_leaves_first() -> None:
-    """However many passwords wait, the fast lane's message is the next."""
-    both = Lanes()
-    for _ in range(3):
-        both[Lane.PASSWORD].waiting.add(call())
-    assert both.ready(100.0) is both[Lane.PASSWORD]
-    both[Lane.FAST].waiting.add(call(FAST))
-    assert both.ready(100.0) is both[Lane.FAST]
-
-
-def test_passwords_in_flight_hold_no_quick_call_back() -> None:
-    """A full password lane is its own affair."""
-    both = Lanes()
-    for number in range(lanes.MAX_PASSWORDS_IN_FLIGHT):
-        both[Lane.PASSWORD].waiting.add(call())
-        assert both.ready(100.0) is both[Lane.PASSWORD]
-        both[Lane.PASSWORD].waiting.take(1)
-        flight(both[Lane.PASSWORD], str(number), sent_at=100.0)
-    both[Lane.PASSWORD].waiting.add(call())
-    assert both.ready(100.0) is None
-    both[Lane.FAST].waiting.add(call(FAST))
-    assert both.ready(100.0) is both[Lane.FAST]
+@pytest.mark.parametrize(
+    ("lane", "most"),
+    [(Lane.FAST, lanes.MAX_IN_FLIGHT), (Lane.PASSWORD, lanes.MAX_PASSWORDS_IN_FLIGHT)],
+)
+def test_a_lane_has_so_many_in_flight(lane: Lane, most: int) -> None:
+    """Further calls wait; without any nothing may leave."""
+    queue = lane_queue(lane)
+    assert not queue.may_send(100.0)
+    operation = FAST if lane is Lane.FAST else PASSWORD
+    queue.waiting.add(call(operation))
+    for number in range(most):
+        assert queue.may_send(100.0)
+        flight(queue, str(number), sent_at=100.0, operation=operation)
+    assert not queue.may_send(100.0)
 
 
 def test_each_password_is_a_message() -> None:
@@ -116,25 +101,21 @@ def test_password_whose_turn_has_passed_is_sent_again() -> None:
     assert names(queue.overdue(109.0)) == ["earlier"]
 
 
-@pytest.mark.parametrize("lane", [Lane.FAST, Lane.PASSWORD])
-def test_past_its_deadline_a_message_is_forgotten(lane: Lane) -> None:
+@pytest.mark.parametrize("operation", [FAST, PASSWORD])
+def test_past_its_deadline_a_message_is_forgotten(operation: Operation) -> None:
     """Nobody waits for it any more."""
-    both = Lanes()
-    operation = FAST if lane is Lane.FAST else PASSWORD
-    flight(both[lane], "one", sent_at=100.0, operation=operation)
-    assert both.has_flights()
-    assert both.overdue(130.0) == []
-    assert not both.has_flights()
+    queue = lane_queue(operation.lane)
+    flight(queue, "one", sent_at=100.0, operation=operation)
+    assert queue.overdue(130.0) == []
+    assert queue.flights == {}
 
 
-def test_clear_takes_everything_out() -> None:
-    """Waiting and in flight, of both lanes."""
-    both = Lanes()
-    for operation in (FAST, PASSWORD):
-        queue = both[operation.lane]
-        queue.waiting.add(call(operation))
-        flight(queue, operation.value, sent_at=100.0, operation=operation)
-    assert len(both.clear()) == 4
-    assert not both.has_waiting()
-    assert not both.has_flights()
-    assert both.find("encrypt") is None
+@pytest.mark.parametrize("operation", [FAST, PASSWORD])
+def test_clear_takes_everything_out(operation: Operation) -> None:
+    """Waiting and in flight."""
+    queue = lane_queue(operation.lane)
+    queue.waiting.add(call(operation))
+    flight(queue, "one", sent_at=100.0, operation=operation)
+    assert len(queue.clear()) == 2
+    assert not queue.waiting
+    assert queue.flights == {}

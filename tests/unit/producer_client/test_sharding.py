@@ -96,6 +96,9 @@ class Carrier:
     def reset_after_fork(self) -> None:
         self.jobs = Store()
 
+    def twin(self) -> Carrier:
+        return Carrier()
+
 
 @pytest.fixture
 def carriers() -> list[Carrier]:
@@ -291,3 +294,13 @@ def test_broker_of_a_job_is_remembered(stores: list[Store]) -> None:
     for store in stores:
         store.is_away = not store.open
     assert jobs.count_open(IDS) == 3
+
+
+def test_twin_has_carriers_of_its_own(transport: ShardedTransport, carriers: list[Carrier]) -> None:
+    """It goes to as many brokers, and shares no connection and no inbox."""
+    twin = transport.twin()
+    for number in range(2):
+        twin.send(message(str(number)))
+    assert [carrier.sent for carrier in carriers] == [[], []]
+    assert [len(shard.transport.sent) for shard in twin._shards] == [1, 1]  # type: ignore[attr-defined]
+    twin.close()

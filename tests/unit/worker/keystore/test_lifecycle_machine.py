@@ -23,7 +23,7 @@ from worker.keystore import change, document, lifecycle, transfer, upkeep
 from worker.keystore.document import Keystore, Profile, State
 from worker.keystore.errors import KeystoreError
 from worker.operations.execute import execute
-from worker.operations.means import Means, PasswordMemory
+from worker.operations.means import Means, PasswordRoom
 
 START_S = 1_760_000_000
 USER_UUID = "4dbcbcfe-4800-40a8-badf-c26b73af230c"
@@ -92,7 +92,7 @@ class KeyLifecycle(RuleBasedStateMachine):
     def run(self, operation: Operation, fields: dict[str, Any]) -> dict[str, Any]:
         """A worker's answer with the keystore as it is."""
         keys = Keyring(self.keystore).tenant("shop")
-        means = Means(self.source.token_bytes, PasswordMemory())
+        means = Means(self.source.token_bytes, PasswordRoom())
         return execute(operation, keys, parse_item(operation, fields), means)
 
     def usable(self, version: int) -> bool:

@@ -1,4 +1,4 @@
-"""The memory that passwords share: never more than the budget, and each gets its turn."""
+"""What passwords share: never more memory than there is, each gets its turn, and no core twice."""
 
 from __future__ import annotations
 
@@ -6,44 +6,44 @@ import threading
 
 import pytest
 
-from worker.operations.means import PasswordMemory
+from worker.operations.means import PasswordRoom
 
 SAFETY_S = 30.0
 
 
 def test_no_bound() -> None:
     """Without a budget everything is allowed, however much is in use."""
-    memory = PasswordMemory()
-    with memory.reserve(2**40):
-        assert memory.allows(2**40)
-        with memory.reserve(2**40):
+    room = PasswordRoom()
+    with room.reserve(2**40):
+        assert room.allows(2**40)
+        with room.reserve(2**40):
             pass
 
 
 @pytest.mark.parametrize(("kib", "allowed"), [(0, True), (100, True), (101, False)])
 def test_budget(kib: int, allowed: bool) -> None:
     """What is over the whole budget could never be had."""
-    assert PasswordMemory(100).allows(kib) is allowed
+    assert PasswordRoom(100).allows(kib) is allowed
 
 
 def test_memory_is_given_back_after_an_error() -> None:
     """A hash that fails leaves nothing reserved."""
-    memory = PasswordMemory(100)
+    room = PasswordRoom(100)
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), memory.reserve(100):
+        with pytest.raises(ZeroDivisionError), room.reserve(100):
             raise ZeroDivisionError
 
 
 def test_never_more_than_the_budget() -> None:
     """Many threads together stay within it, and all get through."""
-    memory = PasswordMemory(100)
+    room = PasswordRoom(100)
     lock = threading.Lock()
     used = peak = done = 0
 
     def hash_one(kib: int) -> None:
         nonlocal used, peak, done
         for _ in range(50):
-            with memory.reserve(kib):
+            with room.reserve(kib):
                 with lock:
                     used += kib
                     peak = max(peak, used)
@@ -62,24 +62,24 @@ def test_never_more_than_the_budget() -> None:
 
 def test_large_one_is_not_passed_for_ever() -> None:
     """While a large hash waits, later small ones wait behind it."""
-    memory = PasswordMemory(100)
+    room = PasswordRoom(100)
     order: list[str] = []
     large_waits = threading.Event()
 
     def large() -> None:
         large_waits.set()
-        with memory.reserve(100):
+        with room.reserve(100):
             order.append("large")
 
     def later() -> None:
-        with memory.reserve(10):
+        with room.reserve(10):
             order.append("later")
 
-    with memory.reserve(50):
+    with room.reserve(50):
         first = threading.Thread(target=large)
         first.start()
         assert large_waits.wait(SAFETY_S)
-        while not memory._turn.locked():
+        while not room._turn.locked():
             threading.Event().wait(0.001)
         second = threading.Thread(target=later)
         second.start()
@@ -87,3 +87,15 @@ def test_large_one_is_not_passed_for_ever() -> None:
     first.join(SAFETY_S)
     second.join(SAFETY_S)
     assert order == ["large", "later"]
+
+
+def test_cores_are_shared() -> None:
+    """All for a lone hash, one each when there are as many, one also when there are more."""
+    room = PasswordRoom(cores=4)
+    with room.reserve(1) as alone, room.reserve(1) as second:
+        with room.reserve(1) as third, room.reserve(1) as fourth, room.reserve(1) as over:
+            assert (alone, second, third, fourth, over) == (4, 2, 1, 1, 1)
+        with room.reserve(1) as third_again:
+            assert third_again == 1
+    with room.reserve(1) as alone_again:
+        assert alone_again == 4

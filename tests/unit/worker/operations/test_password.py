@@ -20,7 +20,7 @@ from caas_tasks.names import Operation
 from caas_tasks.stored_forms import PASSWORD_PROFILES, Argon2Parameters, parse_password_hash
 from worker.operations import password
 from worker.operations.derivation import derive
-from worker.operations.means import Means, PasswordMemory
+from worker.operations.means import Means, PasswordRoom
 
 UUID = "4dbcbcfe-4800-40a8-badf-c26b73af230c"
 OTHER_UUID = "00000000-0000-4000-8000-000000000001"
@@ -182,11 +182,13 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[Argon2Parameters]:
     """The costs of every Argon2 run, which is not done."""
     found: list[Argon2Parameters] = []
 
-    def note(_secret: bytes, _salt: bytes, cost: Argon2Parameters) -> bytes:
+    def note(
+        _secret: bytes, _salt: bytes, cost: Argon2Parameters, size: int, _threads: int
+    ) -> bytes:
         found.append(cost)
-        return bytes(32)
+        return bytes(size)
 
-    monkeypatch.setattr(password, "digest", note)
+    monkeypatch.setattr(password, "argon2id", note)
     return found
 
 
@@ -234,7 +236,7 @@ def test_costs_up_to_the_caps_are_paid(
     """The caps themselves are allowed, RFC 9106's first recommendation among what they hold."""
     assert verify(keys_of(profile="rfc9106-high-memory"), stored_with(costs))["valid"] is True
     assert f"m={runs[0].memory_kib},t={runs[0].time_cost},p={runs[0].parallelism}" == costs
-    assert password.is_affordable(PASSWORD_PROFILES["rfc9106-high-memory"], PasswordMemory())
+    assert password.is_affordable(PASSWORD_PROFILES["rfc9106-high-memory"], PasswordRoom())
 
 
 @pytest.mark.parametrize("profile", ["rfc9106-low-memory", "cheapest"])
@@ -271,7 +273,7 @@ def test_costs_over_the_workers_memory_are_refused(
     keys_of: Any, verify: Any, runs: list[Argon2Parameters]
 ) -> None:
     """A stored string can't ask for more than the worker has for all passwords together."""
-    means = Means(os.urandom, PasswordMemory(1_024))
+    means = Means(os.urandom, PasswordRoom(1_024))
     with pytest.raises(InvalidRequestError):
         verify(keys_of(), stored_with("m=1025,t=1,p=1"), means=means)
     assert runs == []
@@ -296,7 +298,7 @@ def test_profile_over_the_workers_memory(
 ) -> None:
     """A worker with too little memory for new hashes says so, and waits for none."""
     keys = keys_of(profile="rfc9106-low-memory")
-    means = Means(os.urandom, PasswordMemory(1_024))
+    means = Means(os.urandom, PasswordRoom(1_024))
     with pytest.raises(ServiceUnavailableError):
         run(Operation.HASH_PASSWORD, keys, means, userUUID=UUID, password=PASSWORD)
     with pytest.raises(ServiceUnavailableError):
