@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 from rig.canary import Markers, Monitor, dump, search
-from rig.process import DEADLINE_S, PROJECT, environment
-from rig.stack import Stack
+from rig.process import DEADLINE_S, PROJECT, LoggedProcess, environment
+from rig.stack import Stack, free_port
 
 from caas_tasks import api_key
 from caas_tasks.names import Lane, Operation
@@ -78,9 +78,11 @@ OUTCOMES = {
 class Scene:
     """A service with everything that talks switched on, and what was heard of it."""
 
-    def __init__(self, stack: Stack, *, unsealed: bool) -> None:
+    def __init__(self, stack: Stack, *, unsealed: bool = False, log_format: str = "text") -> None:
         self.stack = stack
         self.unsealed = unsealed
+        self.is_json = log_format == "json"
+        self.metrics_ports = {name: free_port() for name in ("worker", "passwords", "gateway")}
         self.markers = Markers()
         now_s = int(time.time())
         self.keys = {
@@ -96,13 +98,17 @@ class Scene:
             "CAAS_LOG_LEVEL": "DEBUG",
             "CAAS_GUESS_LIMITS": "on",
             "CAAS_AUDIT_DIR": str(stack.folder / "audit"),
+            "CAAS_LOG_FORMAT": log_format,
         }
         self.worker = stack.start_worker(
-            "-E", "--loglevel=DEBUG", plugins=plugins, queue=LANES, env=env
+            *("-E", "--loglevel=DEBUG"),
+            plugins=plugins,
+            queue=LANES,
+            env={**env, "CAAS_METRICS_PORT": str(self.metrics_ports["worker"])},
         )
         self.passwords = stack.start_password_worker(
             *("-E", "--loglevel=DEBUG", f"--include={','.join(plugins)}"),
-            env=env,
+            env={**env, "CAAS_METRICS_PORT": str(self.metrics_ports["passwords"])},
         )
         for worker in (self.worker, self.passwords):
             worker.wait_for("ready.")
@@ -159,8 +165,7 @@ class Scene:
 
     def run_gateway(self) -> list[int]:
         """Requests over HTTP; their statuses. What the gateway says and logs is kept."""
-        # As `caas gateway` runs it: the server's own access log, which has the path, is off.
-        gateway = self.stack.start_gateway("--log-level", "debug", "--no-access-log")
+        url, process = self._start_gateway()
         m = self.markers
         item = {"userUUID": m.user_uuid, "sensitiveData": m.data}
         keyed = {**item, "apiKey": self.stack.keystore.api_key}
@@ -176,17 +181,38 @@ class Scene:
         ]
         said = io.BytesIO()
         statuses = []
-        with httpx.Client(base_url=gateway.url, timeout=30) as client:
+        with httpx.Client(base_url=url, timeout=30) as client:
             for path, body in bodies:
                 answer = client.post(
                     path, content=body, headers={"Content-Type": "application/json"}
                 )
                 said.write(repr(answer.headers).encode() + answer.content)
                 statuses.append(answer.status_code)
-        gateway.process.stop()
+        self._scrape("gateway")
+        process.stop()
         self.evidence["gateway's answers"] = said.getvalue()
-        self.evidence["gateway's log"] = gateway.process.log.encode()
+        self.evidence["gateway's log"] = process.log.encode()
         return statuses
+
+    def _start_gateway(self) -> tuple[str, LoggedProcess]:
+        """Its address and process, with all that it can log in either form."""
+        self.stack.env["CAAS_METRICS_PORT"] = str(self.metrics_ports["gateway"])
+        if not self.is_json:
+            # As `caas gateway` runs it: the server's own access log, which has the path, is off.
+            started = self.stack.start_gateway("--log-level", "debug", "--no-access-log")
+            return started.url, started.process
+        port = free_port()
+        process = LoggedProcess(
+            [sys.executable, "-m", "caas_cli", "gateway", "--port", str(port)],
+            {**self.stack.env, "CAAS_LOG_FORMAT": "json"},
+        )
+        process.wait_for("Application startup complete")
+        return f"http://127.0.0.1:{port}", process
+
+    def _scrape(self, name: str) -> None:
+        """Keep what a part tells Prometheus."""
+        told = httpx.get(f"http://127.0.0.1:{self.metrics_ports[name]}/metrics", timeout=DEADLINE_S)
+        self.evidence[f"metrics of {name}"] = told.content
 
     def _protecting_bodies(self) -> list[tuple[str, bytes]]:
         """Requests of the password and seal operations; one of each kind is refused."""
@@ -217,6 +243,8 @@ class Scene:
         self.evidence["inspect"] = inspected.stdout + inspected.stderr
         self.evidence["dump"] = dump(self.redis)
         self.evidence["monitor"] = self.monitor.stop()
+        self._scrape("worker")
+        self._scrape("passwords")
         self.worker.stop()
         self.evidence["worker"] = self.worker.log.encode()
         self.passwords.stop()
@@ -227,9 +255,10 @@ class Scene:
         return search(self.evidence, self.markers.needles(*keys))
 
 
-def test_no_marker_is_anywhere(new_stack: Callable[..., Stack]) -> None:
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_no_marker_is_anywhere(new_stack: Callable[..., Stack], log_format: str) -> None:
     """Through success, every error and a crash, with events and DEBUG logs: no marker shows."""
-    scene = Scene(new_stack(), unsealed=False)
+    scene = Scene(new_stack(), log_format=log_format)
     scene.look_while_a_message_waits()
     assert scene.run_client() == OUTCOMES
     refused = [200, 500, 400, 401, 403, 400, 404]
@@ -239,6 +268,9 @@ def test_no_marker_is_anywhere(new_stack: Callable[..., Stack]) -> None:
     assert b"internal error" in scene.evidence["worker"]
     assert b"caas:guess:" in scene.evidence["monitor"]
     assert b'"outcome":"unauthorized"' in scene.evidence["audit log"]
+    assert b'caas_items_total{code="ok"' in scene.evidence["metrics of worker"]
+    is_json = [line.startswith(b"{") for line in scene.evidence["worker"].splitlines()]
+    assert any(is_json) is scene.is_json
     assert all(scene.evidence.values())
 
 
