@@ -110,9 +110,8 @@ class Batch:
         users = [item.user_uuid.lower() for item in items if isinstance(item, UserItem)]
         reservation = limits.reserve(self._keyring.tenant_record(self._tenant), users)
         refusals = reservation.refusals
-        if refusals:
-            items = _with_refusals(items, refusals)
-        answers = [self._answer(item) for item in items]
+        admitted = _with_refusals(items, refusals) if refusals else items
+        answers = [self._answer(item) for item in admitted]
         if self._operation.value in CHECKS:
             right = _right(items, answers)
             if right:
@@ -157,7 +156,11 @@ def _with_refusals(
 
 
 def _right(items: Sequence[Item | RefusedItem], answers: Sequence[Mapping[str, Any]]) -> list[int]:
-    """The places, among the guesses, of those that were right."""
+    """The places, among the guesses, of those that were right.
+
+    Args:
+        items: as they came, so that a guess that was refused keeps its place.
+    """
     checked = [
         answer for item, answer in zip(items, answers, strict=True) if isinstance(item, UserItem)
     ]

@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from rig.canary import Markers, search
-from rig.process import LoggedProcess
+from rig.process import DEADLINE_S, LoggedProcess
 from rig.stack import Stack, free_port
 
-from producer_client import Client
+from producer_client import Client, ServiceError
 
 pytestmark = pytest.mark.browser
 
@@ -46,6 +47,7 @@ class Scene:
         self.flower = LoggedProcess([*caas, "flower", "--port", str(self.port)], env)
         self.answered = 0
         self._ended = threading.Event()
+        self._stopped = threading.Event()
         self._caller = threading.Thread(target=self._call, daemon=True)
 
     def start(self) -> None:
@@ -57,13 +59,17 @@ class Scene:
 
     def _call(self) -> None:
         m = self.markers
-        with Client(**self.stack.client_options(), timeout_s=30) as client:
-            while self.answered < TASKS or not self._ended.is_set():
+        # A failed test stops the worker under the last call.
+        with Client(**self.stack.client_options(), timeout_s=30) as client, suppress(ServiceError):
+            while not self._stopped.is_set() and not self._has_done_enough():
                 stored = client.encrypt(m.user_uuid, m.data)
                 client.verify(m.user_uuid, m.data, stored.encrypted_data)
                 client.blind_index(m.field_name, m.value)
                 client.wrap(m.user_uuid, m.digest)
                 self.answered += 4
+
+    def _has_done_enough(self) -> bool:
+        return self._ended.is_set() and self.answered >= TASKS
 
     def wait_for_tasks(self) -> None:
         """Until at least `TASKS` tasks have run."""
@@ -73,7 +79,9 @@ class Scene:
 
     def stop(self) -> None:
         """End all of it."""
-        self._ended.set()
+        self._stopped.set()
+        if self._caller.ident is not None:
+            self._caller.join(DEADLINE_S)
         self.flower.stop()
         self.worker.stop()
 

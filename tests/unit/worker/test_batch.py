@@ -31,19 +31,22 @@ class Reserved:
 
 
 class Limits:
-    """Lets so many guesses of each message pass."""
+    """Lets so many guesses of each message pass, and none about the users that it is told of."""
 
     def __init__(self, passing: int = 1_000) -> None:
         self._passing = passing
+        self.closed: set[str] = set()
         self.asked: list[tuple[str, list[str]]] = []
         self.given_back: list[list[int]] = []
 
     def reserve(self, tenant: Tenant, users: Sequence[str]) -> Reserved:
         self.asked.append((tenant.name, list(users)))
-        over = len(users) - self._passing
         error = RateLimitedError(retry_after_s=7)
-        refusals = [*[None] * self._passing, *[error] * over] if over > 0 else []
-        return Reserved(self, refusals)
+        refusals = [
+            error if place >= self._passing or user in self.closed else None
+            for place, user in enumerate(users)
+        ]
+        return Reserved(self, refusals if any(refusals) else [])
 
 
 @pytest.fixture
