@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import httpx
 import pytest
 from rig.stack import Stack
 
-from caas_tasks.names import API_KEYS_USED
+from caas_tasks.names import API_KEYS_USED, Operation
 from producer_client import Client, RateLimitedError, ServiceUnavailableError
 from worker.audit_chain import Verdict, chain_key, verify
 from worker.guess_windows import MINUTE_S, Budget
@@ -115,6 +116,49 @@ def test_right_guesses_are_given_back(limited_stack: Stack) -> None:
     client = limited_stack.client(timeout_s=30)
     stored = limited_stack.keystore.expected_encrypted([(USER, DATA)])[0]
     assert all(client.verify(USER, DATA, stored) for _ in range(20))
+
+
+def test_own_right_guesses_buy_none_about_others(limited_stack: Stack) -> None:
+    """Beside a guess that is refused a right one gives back itself, not the other's."""
+    client = limited_stack.client(timeout_s=30)
+    other = str(uuid.uuid4())
+    stored, own = limited_stack.keystore.expected_encrypted([(USER, DATA), (other, DATA)])
+    wrong = {"userUUID": USER, "sensitiveData": "a wrong guess", "encrypted_data": stored}
+    right = {"userUUID": other, "sensitiveData": DATA, "encrypted_data": own}
+    answers = [client.request_items(Operation.VERIFY, [wrong, right]) for _ in range(30)]
+    computed = [about for about, _ in answers if not isinstance(about, RateLimitedError)]
+    # Both days of a midnight give three.
+    assert len(computed) in {3, 6}
+    assert not [error for _, error in answers if isinstance(error, Exception)]
+
+
+def test_all_operations_draw_on_one_budget(limited_stack: Stack) -> None:
+    """Whatever a guess is made with, in whichever lane, it is one of the same user's few."""
+    limited_stack.start_password_worker(env={**LIMITED, "CAAS_GUESSES_PER_DAY": "3"}).wait_for(
+        "ready."
+    )
+    client = limited_stack.client(timeout_s=30)
+    stored = limited_stack.keystore.expected_encrypted([(USER, DATA)])[0]
+    stored_hash = client.hash_password(USER, DATA)
+    guesses: list[Callable[[], object]] = [
+        lambda: client.encrypt(USER, "a guess"),
+        lambda: client.verify(USER, "a guess", stored),
+        lambda: client.candidates(USER, "a guess"),
+        lambda: client.wrap(USER, "ab" * 32),
+        lambda: client.verify_password(USER, "a guess", stored_hash),
+    ]
+    answered = 0
+    for _ in range(6):
+        for ask in guesses:
+            with suppress(RateLimitedError):
+                ask()
+                answered += 1
+    # Each of the two workers has an allowance of its own beside what they share.
+    bound = Budget.of(60, 3).fleet_bound(2)[1]
+    assert 3 <= answered <= 2 * bound
+    for ask in guesses:
+        with pytest.raises(RateLimitedError):
+            ask()
 
 
 def test_use_of_a_key_is_noted(limited_stack: Stack) -> None:

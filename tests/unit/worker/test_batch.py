@@ -15,6 +15,7 @@ from worker.keystore.document import Tenant
 from worker.service import Service
 
 UUID = "4dbcbcfe-4800-40a8-badf-c26b73af230c"
+OTHER_UUID = "00000000-0000-4000-8000-000000000001"
 ITEM = {"userUUID": UUID, "sensitiveData": "data"}
 LIMITED = {"code": "rate_limited", "message": "Too many requests for this user.", "retry_after": 7}
 
@@ -92,6 +93,23 @@ def test_right_guesses_are_given_back_by_their_places(
     right = {**ITEM, **stored}
     wrong = {**right, "sensitiveData": "other"}
     world.ask(Operation.VERIFY, [wrong, {}, right, wrong, right])
+    assert limits.given_back == [[1, 3]]
+
+
+def test_right_guess_beside_a_refused_one_gives_back_itself(
+    world: Any, limit: Callable[[int], Limits]
+) -> None:
+    """A guess that was refused keeps its place: nobody's right guess is another user's gain."""
+    own = {**ITEM, "userUUID": OTHER_UUID}
+    (stored,) = world.ask(Operation.ENCRYPT, [own])["items"]
+    limits = limit(9)
+    limits.closed = {UUID}
+    right = {**own, **stored}
+    wrong = {**right, "userUUID": UUID}
+    answers = world.ask(Operation.VERIFY, [wrong, right, {}, wrong, right])["items"]
+    assert [answer.get("error", {}).get("code") for answer in answers] == [
+        *("rate_limited", None, "invalid_request", "rate_limited", None)
+    ]
     assert limits.given_back == [[1, 3]]
 
 
