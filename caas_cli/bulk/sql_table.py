@@ -87,6 +87,8 @@ class SqlTable:
         self._uuid = self._column(columns.user_uuid, "--uuid-column")
         self._value = self._column(columns.value, "--value-column")
         self._context = self._maybe_column(columns.context_column, "--context-column")
+        context = [] if self._context is None else [self._context]
+        self._read = [self._key, self._uuid, self._value, *context]
         self._only_null = self._maybe_column(only_null, "--only-null")
         self._targets = [self._column(column, "--to") for column in columns.results.values()]
         self._check_key()
@@ -163,11 +165,8 @@ class SqlTable:
             UsageError: a key is neither an integer nor a text nor a UUID.
             CommandError: the database can't be used.
         """
-        wanted = [self._key, self._uuid, self._value]
-        if self._context is not None:
-            wanted.append(self._context)
         while True:
-            query = sa.select(*wanted).where(*self._behind(after)).order_by(self._key)
+            query = sa.select(*self._read).where(*self._behind(after)).order_by(self._key)
             with database_problems(), self._engine.connect() as connection:
                 rows = connection.execute(query.limit(self._chunk_rows)).fetchall()
             if not rows:
@@ -175,7 +174,7 @@ class SqlTable:
             after = rows[-1][0]
             if not isinstance(after, Key):
                 raise UsageError("a key is an integer, a text or a UUID; this column holds others")
-            kept = [(row[0], row[2]) for row in rows]
+            kept = [tuple(row) for row in rows]
             yield Chunk(done + 1, kept, [self._entry(row) for row in rows], [r[0] for r in rows])
             done += len(rows)
 
@@ -196,20 +195,21 @@ class SqlTable:
         Raises:
             UsageError: a result doesn't fit its column.
         """
-        keys = [key for key, _ in settled.chunk.rows]
-        still = sa.select(self._key, self._value).where(self._key.in_(keys), *self._wanted())
-        now = {row[0]: row[1] for row in connection.execute(still.with_for_update())}
+        keys = [row[0] for row in settled.chunk.rows]
+        still = sa.select(*self._read).where(self._key.in_(keys), *self._wanted())
+        now = {row[0]: tuple(row) for row in connection.execute(still.with_for_update())}
         outcomes: list[Outcome] = []
         updates: list[dict[str, object]] = []
-        for (key, value), outcome in zip(settled.chunk.rows, settled.outcomes, strict=True):
-            if isinstance(outcome, tuple) and (key not in now or now[key] != value):
+        for row, outcome in zip(settled.chunk.rows, settled.outcomes, strict=True):
+            # The user and the context too: a result that is bound to others would never open.
+            if isinstance(outcome, tuple) and now.get(row[0]) != row:
                 outcomes.append(CHANGED_MEANWHILE)
                 continue
             outcomes.append(outcome)
             if isinstance(outcome, tuple):
                 self._check_fits(outcome)
                 fields = {f"field_{i}": cell for i, cell in enumerate(outcome)}
-                updates.append({"key_of_row": key, **fields})
+                updates.append({"key_of_row": row[0], **fields})
         if updates:
             connection.execute(self._update, updates)
         return Settled.of(settled.chunk, outcomes)

@@ -153,6 +153,68 @@ def test_a_row_that_was_changed_meanwhile_keeps_its_change(
     assert listed == "row,key,code\n4,9,changed_meanwhile\n5,12,changed_meanwhile\n"
 
 
+@pytest.mark.parametrize(
+    "update",
+    [
+        f"uuid = '{USERS[1_100]}'",
+        "uuid = NULL",
+        "short = 'another'",
+        "short = NULL",
+        "password = 'fresh'",
+        "password = NULL",
+    ],
+)
+def test_a_token_is_stored_only_for_the_user_and_context_it_was_made_for(
+    run: Run,
+    service: InMemoryService,
+    engine: sa.Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    update: str,
+) -> None:
+    """Bound to a user or context that the row no longer names, it would never open."""
+    change(engine, "ALTER TABLE users ADD COLUMN token TEXT")
+    change(engine, "UPDATE users SET short = 'ctx ' || id")
+    real = sql_run._Work.settle
+
+    def settle(work: Any, settled: Any) -> None:
+        change(engine, f"UPDATE users SET {update} WHERE id = 9")
+        real(work, settled)
+
+    monkeypatch.setattr(sql_run._Work, "settle", settle)
+    arguments = ("--to", "token=token", "--context-column", "short", "--limit", "5")
+    assert run(*KEY, *arguments, operation="seal").exit_code == ExitCode.NEGATIVE
+    listed = (tmp_path / "users.failures.csv").read_text()
+    assert listed == "row,key,code\n4,9,changed_meanwhile\n"
+    tokens = query(engine, "SELECT id, token FROM users WHERE token IS NOT NULL ORDER BY id")
+    assert [row[0] for row in tokens] == [0, 3, 6, 12]
+    with service.client() as client:
+        for number, token in tokens:
+            context = f"ctx {number}".encode()
+            assert client.open(USERS[number // 3], token, context) == DIGEST.encode()
+
+
+@pytest.mark.parametrize(("update", "is_stored"), [("kv = 5", True), ("uuid = 'b'", False)])
+def test_a_row_without_a_context_column_is_compared_by_its_user(
+    run: Run,
+    engine: sa.Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    update: str,
+    is_stored: bool,
+) -> None:
+    """A column that the run doesn't read may change."""
+    real = sql_run._Work.settle
+
+    def settle(work: Any, settled: Any) -> None:
+        change(engine, f"UPDATE users SET {update} WHERE id = 9")
+        real(work, settled)
+
+    monkeypatch.setattr(sql_run._Work, "settle", settle)
+    run(*KEY, "--to", "wrapped=wrapped", "--limit", "5")
+    (row,) = query(engine, "SELECT wrapped FROM users WHERE id = 9")
+    assert (row[0] is not None) is is_stored
+
+
 def stop_in(monkeypatch: pytest.MonkeyPatch, place: str, chunk: int) -> None:
     """Make a run end at a chunk, before its transaction or within it."""
     target: Any = {"settle": sql_run._Work, "move": sql_run.SqlCheckpoint}[place]
