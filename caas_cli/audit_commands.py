@@ -27,9 +27,16 @@ def verify_command(
     running: Annotated[
         bool, typer.Option("--running", help="Let files of workers that still run pass.")
     ] = False,
+    partial: Annotated[
+        bool,
+        typer.Option("--partial", help="Let a log's first files, and its last, be missing."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check that no line was removed, changed or moved; exit 1 and name the first that is wrong."""
+    """Check that no line was removed, changed or moved; exit 1 and name the first that is wrong.
+
+    All files of a process's log belong together: one that is missing is a fault too.
+    """
     from caas_cli.audit import verify
 
     verdicts = verify(Home.from_env(), files)
@@ -38,5 +45,5 @@ def verify_command(
     else:
         for verdict in verdicts:
             say(verdict.in_words())
-    is_well = all(verdict.is_well(is_running=running) for verdict in verdicts)
+    is_well = all(verdict.is_well(is_running=running, is_partial=partial) for verdict in verdicts)
     raise typer.Exit(ExitCode.OK if is_well else ExitCode.NEGATIVE)

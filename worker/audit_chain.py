@@ -33,7 +33,8 @@ START: Final = bytes(32)
 """What a process's first line is sealed to."""
 
 FIRST_EVENTS: Final = ("start", "continue")
-LAST_EVENTS: Final = ("rotate", "stop")
+ROTATE: Final = "rotate"
+LAST_EVENTS: Final = (ROTATE, "stop")
 
 MAX_LINE_BYTES: Final = 1 << 20
 """Longer than any line that a worker writes: a thousand users take some 36 KiB."""
@@ -83,6 +84,7 @@ class Verdict:
         chain: which process's log it is; None when the first line is not right.
         number: which file of that log, from 1.
         mac: of the last line that is right.
+        is_followed: whether the last line says that another file follows.
     """
 
     lines: int
@@ -91,6 +93,7 @@ class Verdict:
     chain: str | None = None
     number: int = 0
     mac: bytes = START
+    is_followed: bool = False
 
 
 class _Reader:
@@ -112,23 +115,18 @@ class _Reader:
         if parts is None:
             return "is not a line of an audit log" if line.endswith(b"\n") else "is cut off"
         body, mac = parts[1], bytes.fromhex(parts[2].decode())
-        fields = _object(body + b"}")
-        if fields is None:
+        # Only the first line must be parsed to know what it is sealed to; no other is before its
+        # MAC says that a worker wrote it.
+        first = None if self.lines else _object(body + b"}")
+        if first is None and not self.lines:
             return "is not a line of an audit log"
-        before = self._sealed_to(fields)
+        before = self.mac if first is None else _sealed_to(first)
         if before is None:
             return "is not how a file begins: lines before it are missing"
         if not hmac.compare_digest(self._sealer.mac(before, body), mac):
             return "was changed, or lines before it were removed, added or moved"
-        return self._accept(fields, mac)
-
-    def _sealed_to(self, fields: dict[str, Any]) -> bytes | None:
-        if self.lines:
-            return self.mac
-        if fields.get("event") not in FIRST_EVENTS:
-            return None
-        after = fields.get("after", START.hex())
-        return bytes.fromhex(after) if re.fullmatch("[0-9a-f]{64}", str(after)) else None
+        fields = _object(body + b"}") if first is None else first
+        return "is not a line of an audit log" if fields is None else self._accept(fields, mac)
 
     def _accept(self, fields: dict[str, Any], mac: bytes) -> str | None:
         # From here on a worker wrote the line: what is wrong is its place.
@@ -146,6 +144,8 @@ class _Reader:
     def _follows(self, fields: dict[str, Any]) -> bool:
         before = self._before
         if before is None or before.chain != self.chain:
+            # What the file says of the one before can't be compared; that one is missing unless
+            # this is the first, which `Verdict.number` tells.
             return True
         return bool(fields.get("after") == before.mac.hex() and self.number == before.number + 1)
 
@@ -157,7 +157,8 @@ def verify(key: bytes, lines: Iterable[bytes], before: Verdict | None = None) ->
         key: see `chain_key`.
         lines: with their newlines.
         before: of the file that came before; when it is of the same process this one must go on
-            from it.
+            from it. Without it a later file is checked from where it says, and its number tells
+            that others are missing.
     """
     reader = _Reader(key, before)
     for line in lines:
@@ -167,12 +168,23 @@ def verify(key: bytes, lines: Iterable[bytes], before: Verdict | None = None) ->
     if not reader.lines:
         return Verdict(0, "is missing: the file is empty")
     is_closed = reader.event in LAST_EVENTS
-    return Verdict(reader.lines, None, is_closed, reader.chain, reader.number, reader.mac)
+    is_followed = reader.event == ROTATE
+    return Verdict(
+        reader.lines, None, is_closed, reader.chain, reader.number, reader.mac, is_followed
+    )
+
+
+def _sealed_to(fields: dict[str, Any]) -> bytes | None:
+    if fields.get("event") not in FIRST_EVENTS:
+        return None
+    after = fields.get("after", START.hex())
+    is_mac = isinstance(after, str) and re.fullmatch("[0-9a-f]{64}", after)
+    return bytes.fromhex(after) if is_mac else None
 
 
 def _object(text: bytes) -> dict[str, Any] | None:
     try:
         fields = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested too deep: nothing that a worker writes
         return None
     return fields if isinstance(fields, dict) else None

@@ -94,6 +94,79 @@ def test_missing_file_between_is_named(made: Home, log: AuditLog, run: Any) -> N
     assert "does not go on from the end of the file before" in done.stdout
 
 
+@pytest.fixture
+def four_files(made: Home, log: AuditLog) -> list[str]:
+    """A whole log of four files, in their order."""
+    for _ in range(5):
+        log.observe(OUTCOME)
+    log.close()
+    files = sorted(paths(made))
+    assert len(files) == 4
+    return files
+
+
+def test_missing_first_files_are_named(four_files: list[str], run: Any) -> None:
+    """A log without its first files fails, its worker running or not, unless it is a part."""
+    given = four_files[2:]
+    for running in ([], ["--running"]):
+        done = run("audit", "verify", *running, *given)
+        assert done.exit_code == ExitCode.NEGATIVE
+        first, second = done.stdout.splitlines()
+        assert first.endswith("lines  the files before it are missing")
+        assert second.endswith("whole")
+    assert run("audit", "verify", "--partial", *given).exit_code == ExitCode.OK
+
+
+def test_missing_last_files_are_named(four_files: list[str], run: Any) -> None:
+    """A log that ends in a rotation fails unless it is a part, or its worker is yet to go on."""
+    given = four_files[:2]
+    done = run("audit", "verify", *given)
+    assert done.exit_code == ExitCode.NEGATIVE
+    first, second = done.stdout.splitlines()
+    assert first.endswith("whole")
+    assert second.endswith("lines  the file after it is missing")
+    for option in ("--partial", "--running"):
+        assert run("audit", "verify", option, *given).exit_code == ExitCode.OK
+
+
+def test_part_has_no_holes(four_files: list[str], run: Any) -> None:
+    """A file that is missing between two fails in a part too, and so does a missing last line."""
+    done = run("audit", "verify", "--partial", four_files[1], four_files[3])
+    assert done.exit_code == ExitCode.NEGATIVE
+    assert "does not go on from the end of the file before" in done.stdout
+    last = Path(four_files[3])
+    last.write_bytes(b"".join(last.read_bytes().splitlines(keepends=True)[:-1]))
+    done = run("audit", "verify", "--partial", str(last))
+    assert done.exit_code == ExitCode.NEGATIVE
+    assert "the files before it are missing; ends without its last line" in done.stdout
+
+
+def test_name_that_was_changed_hides_no_hole(made: Home, four_files: list[str], run: Any) -> None:
+    """Another file that sorts between two of a log does not make the second one a log's first."""
+    between = made.folder / "b"
+    between.write_bytes(b"rubbish\n")
+    first, third = made.folder / "a", made.folder / "c"
+    Path(four_files[0]).rename(first)
+    Path(four_files[2]).rename(third)
+    done = run("audit", "verify", "--partial", str(first), str(between), str(third))
+    assert done.exit_code == ExitCode.NEGATIVE
+    assert done.stdout.splitlines()[2] == (
+        "c  line 1: does not go on from the end of the file before"
+    )
+
+
+def test_line_nested_too_deep(made: Home, four_files: list[str], run: Any) -> None:
+    """One hostile file is named, and does not keep the others from their verdict."""
+    hostile = made.folder / "audit-0.jsonl"
+    end = b',"mac":"' + b"0" * 64 + b'"}\n'
+    hostile.write_bytes(b'{"event":"start","a":' + b"[" * 200_000 + end)
+    done = run("audit", "verify", str(hostile), *four_files)
+    assert done.exit_code == ExitCode.NEGATIVE
+    first, *others = done.stdout.splitlines()
+    assert first == "audit-0.jsonl  line 1: is not a line of an audit log"
+    assert all(line.endswith("whole") for line in others)
+
+
 def test_verdicts_as_json(made: Home, log: AuditLog, run: Any) -> None:
     """Scripts get the same in fields."""
     log.close()
@@ -104,6 +177,7 @@ def test_verdicts_as_json(made: Home, log: AuditLog, run: Any) -> None:
         True,
     )
     assert (verdict["number"], verdict["right_lines"]) == (1, 4)
+    assert (verdict["lacks_before"], verdict["lacks_next"]) == (False, False)
 
 
 def test_file_that_is_not_there(made: Home, run: Any) -> None:

@@ -111,6 +111,8 @@ def test_empty_file() -> None:
         b'{"event":"start","file":1,"mac":"' + b"0" * 64 + b'"}\n',
         b'{"event":"start","after":5,"mac":"' + b"0" * 64 + b'"}\n',
         b'{"event":\xff,"mac":"' + b"0" * 64 + b'"}\n',
+        b'{"event":"start","a":' + b"[" * 200_000 + b',"mac":"' + b"0" * 64 + b'"}\n',
+        b'{"event":"start","after":%b%b,"mac":"%b"}\n' % (b"[" * 900, b"]" * 900, b"0" * 64),
         b'{"a":"' + b"x" * MAX_LINE_BYTES + b'","mac":"' + b"0" * 64 + b'"}\n',
     ],
 )
@@ -151,8 +153,10 @@ def test_chain_goes_on_in_the_next_file() -> None:
     first = sealed({"event": "start", "file": 1, **CHAIN}, {"event": "rotate"})
     before = verify(KEY, first)
     assert before.is_closed
+    assert before.is_followed
     after = verify(KEY, next_file(first), before)
     assert (after.fault, after.lines, after.number, after.is_closed) == (None, 2, 2, True)
+    assert not after.is_followed
 
 
 @pytest.mark.parametrize(
@@ -178,9 +182,10 @@ def test_file_of_another_process_begins_anew() -> None:
 
 
 def test_later_file_alone_is_checked_from_where_it_says() -> None:
-    """A file whose predecessors were put away is still checked line by line."""
+    """A file whose predecessors are missing is checked line by line, and its number tells it."""
     first = sealed({"event": "start", "file": 1, **CHAIN}, {"event": "rotate"})
     lines = next_file(first)
-    assert verify(KEY, lines).fault is None
+    verdict = verify(KEY, lines)
+    assert (verdict.fault, verdict.number) == (None, 2)
     lines[0] = lines[0].replace(b'"file":2', b'"file":1')
     assert verify(KEY, lines).lines == 0
