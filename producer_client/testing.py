@@ -6,8 +6,8 @@
 
 Requests are sealed, authenticated and answered by the code that workers run, so a test sees the
 values, the errors and the bounds on requests of the real service. What workers count together, the
-guesses about a user and the requests of an API key, is not limited. Needs what a worker needs: install
-`caas[worker]`. This is the one module of the client that imports `worker`.
+guesses about a user and the requests of an API key, is not limited. Needs what a worker needs:
+install `caas[worker]`. This is the one module of the client that imports `worker`.
 """
 
 from __future__ import annotations

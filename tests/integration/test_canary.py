@@ -202,10 +202,8 @@ class Scene:
             started = self.stack.start_gateway("--log-level", "debug", "--no-access-log")
             return started.url, started.process
         port = free_port()
-        process = LoggedProcess(
-            [sys.executable, "-m", "caas_cli", "gateway", "--port", str(port)],
-            {**self.stack.env, "CAAS_LOG_FORMAT": "json"},
-        )
+        env = {"CAAS_LOG_FORMAT": "json"}
+        process = self.stack.run_beside("gateway", "--port", str(port), env=env)
         process.wait_for("Application startup complete")
         return f"http://127.0.0.1:{port}", process
 

@@ -194,6 +194,14 @@ class Stack:
         self._exits.callback(worker.stop)
         return worker
 
+    def run_beside(self, *args: str, env: dict[str, str] | None = None) -> LoggedProcess:
+        """`caas` with these arguments, stopped with the stack."""
+        process = LoggedProcess(
+            [sys.executable, "-m", "caas_cli", *args], {**self.env, **(env or {})}
+        )
+        self._exits.callback(process.stop)
+        return process
+
     def start_gateway(self, *options: str, port: int | None = None, factory: str = "") -> Gateway:
         """A gateway in a server process of its own, ready to accept connections."""
         gateway = Gateway(self.env, port or free_port(), options, factory or GATEWAY_FACTORY)
