@@ -77,11 +77,23 @@ def set_limits_command(
 def set_password_profile_command(
     name: Name,
     profile: Annotated[str, typer.Argument(metavar="PROFILE", help="What a new hash costs.")],
+    refuse_old_hashes: Annotated[
+        bool,
+        typer.Option(
+            "--refuse-old-hashes",
+            help="Even if the present profile's hashes will be refused: reset those passwords.",
+        ),
+    ] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Let new password hashes cost something else; old ones are updated as users log in."""
+    """Let new password hashes cost something else; old ones are updated as users log in.
+
+    Hashes of rfc9106-high-memory are refused under a lower profile: their passwords must be reset.
+    """
     from caas_cli import keystore_change, tenants
 
-    change = tenants.set_password_profile(Home.from_env(), name, profile, dry_run=dry_run)
+    change = tenants.set_password_profile(
+        Home.from_env(), name, profile, refuse_old_hashes=refuse_old_hashes, dry_run=dry_run
+    )
     keystore_change.show(change, as_json=as_json)

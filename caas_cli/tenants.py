@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from caas_cli import keystore_change
 from caas_cli.home import Home
 from caas_cli.keystore_change import Change
 from caas_cli.output import timestamp, warn
+from caas_tasks.errors import ConfigurationError
+from caas_tasks.stored_forms import PASSWORD_PROFILES, PasswordProfile
 from worker.keystore import access, change, file
 from worker.keystore.access import GuessLimits
 from worker.keystore.document import Keystore
+from worker.operations.password import may_ask
 
 CHEAPEST: Final = "cheapest"
 
@@ -63,17 +66,36 @@ def reset_limits(home: Home, name: str, *, dry_run: bool) -> Change:
     )
 
 
-def set_password_profile(home: Home, name: str, profile: str, *, dry_run: bool) -> Change:
+def set_password_profile(
+    home: Home, name: str, profile: str, *, refuse_old_hashes: bool, dry_run: bool
+) -> Change:
     """Let a tenant's new password hashes cost what a named profile says.
 
+    Args:
+        refuse_old_hashes: go on where workers will refuse the hashes of the present profile.
+
     Raises:
+        ConfigurationError: they would be refused, and that was not asked for.
         KeystoreError: no such tenant or profile, or the keystore can't be changed.
     """
-    applied = keystore_change.apply(
-        home,
-        lambda keystore: change.set_password_profile(keystore, name, profile),
-        dry_run=dry_run,
-    )
+
+    def rule(keystore: Keystore) -> Keystore:
+        changed = change.set_password_profile(keystore, name, profile)
+        if not refuse_old_hashes and not _are_old_hashes_verified(keystore, name, profile):
+            raise ConfigurationError(
+                "workers would refuse every password hash of the present profile, and its users "
+                "could not log in; --refuse-old-hashes does it all the same"
+            )
+        return changed
+
+    applied = keystore_change.apply(home, rule, dry_run=dry_run)
     if profile == CHEAPEST:
         warn("This profile is for tests: its password hashes can be guessed fast.")
     return applied
+
+
+def _are_old_hashes_verified(keystore: Keystore, name: str, profile: str) -> bool:
+    """Whether hashes of a tenant's present profile may still cost what they do under another."""
+    (present,) = (one.password_profile for one in keystore.tenants if one.name == name)
+    new = PASSWORD_PROFILES[cast(PasswordProfile, profile)]
+    return may_ask(PASSWORD_PROFILES[present], new)

@@ -61,7 +61,7 @@ def is_affordable(cost: Argon2Parameters, room: PasswordRoom) -> bool:
     )
 
 
-def _may_ask(cost: Argon2Parameters, own: Argon2Parameters) -> bool:
+def may_ask(cost: Argon2Parameters, own: Argon2Parameters) -> bool:
     """Whether a stored string may ask for these costs, by its tenant's own and by the default."""
     profiles = own, PASSWORD_PROFILES[DEFAULT_ARGON2_PROFILE]
     memory_kib = max(profile.memory_kib for profile in profiles)
@@ -92,9 +92,7 @@ def verify_password(tenant: TenantKeys, item: VerifyPasswordItem, means: Means) 
     if stored is None:
         raise InvalidRequestError("hash is not of the expected form.")
     cost = stored.parameters
-    if not (
-        _may_ask(cost, tenant.password_parameters) and is_affordable(cost, means.password_room)
-    ):
+    if not (may_ask(cost, tenant.password_parameters) and is_affordable(cost, means.password_room)):
         raise InvalidRequestError("hash asks for more work than is allowed.")
     keys = tenant.at(stored.key_version)
     found = _digest(keys, item, stored.salt, cost, means)

@@ -253,6 +253,8 @@ CHANGING = [
     ("apikey", "rotate", "KEY"),
     ("apikey", "revoke", "KEY"),
     ("tenant", "set-limits", "shop", "--guesses-per-day", "5"),
+    ("tenant", "set-limits", "shop", "--default"),
+    ("tenant", "set-password-profile", "shop", "cheapest"),
 ]
 
 

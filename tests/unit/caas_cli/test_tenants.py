@@ -73,3 +73,16 @@ def test_unknown_password_profile(made: Home, run: Any, arguments: tuple[str, st
     """An unknown tenant or profile is refused and not repeated."""
     done = run("tenant", "set-password-profile", *arguments)
     assert (done.exit_code, "canary" in done.stderr) == (ExitCode.CONFIGURATION, False)
+
+
+@pytest.mark.parametrize("lower", ["rfc9106-low-memory", "cheapest"])
+def test_profile_that_refuses_old_hashes(made: Home, run: Any, lower: str) -> None:
+    """Where workers would refuse the present profile's hashes, that has to be asked for."""
+    command = ("tenant", "set-password-profile", "shop")
+    run(*command, "rfc9106-high-memory")
+    for options in ((), ("--dry-run",)):
+        done = run(*command, lower, *options)
+        assert (done.exit_code, "--refuse-old-hashes" in done.stderr) == (78, True)
+    assert listed(run)[0]["password_profile"] == "rfc9106-high-memory"
+    assert run(*command, lower, "--refuse-old-hashes").exit_code == 0
+    assert listed(run)[0]["password_profile"] == lower
