@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import random
 import signal
@@ -12,6 +13,8 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rig.canary import Markers, Monitor, dump, search
 from rig.process import LoggedProcess
@@ -242,12 +245,44 @@ def canary_table(stack: Stack, folder: Path, markers: Markers) -> bytes:
     return seen
 
 
+def canary_rows(stack: Stack, folder: Path, markers: Markers, kind: str) -> dict[str, bytes]:
+    """What runs of every operation over such a file say, list and write."""
+    source = folder / f"in.{kind}"
+    users = [markers.user_uuid, markers.data, markers.user_uuid]
+    values = [markers.data, markers.data, None]
+    notes = [markers.digest] * len(users)
+    if kind == "parquet":
+        columns = {"id": [1, 2, 3], "user_uuid": users, "value": values, "note": notes}
+        pq.write_table(pa.table(columns), source)
+    else:
+        names = ("id", "user_uuid", "value", "note")
+        rows = zip((1, 2, 3), users, values, notes, strict=True)
+        lines = [json.dumps(dict(zip(names, row, strict=True))) for row in rows]
+        source.write_text("\n".join([*lines, f'{{"value": "{markers.data}" {markers.digest}']))
+    evidence: dict[str, bytes] = {}
+    for operation in OPERATIONS:
+        out = folder / f"{operation}.{kind}"
+        arguments = (operation, source, out, "--report-every", "0", "--keep", "id")
+        process = bulk(stack, *arguments, "--key-column", "id")
+        assert process.wait() == ExitCode.NEGATIVE, process.log
+        evidence[f"{operation} {kind}: output of the command"] = process.log.encode()
+        evidence[f"{operation} {kind}: failures"] = Path(f"{out}.failures.csv").read_bytes()
+        if out.stat().st_size:  # no row of these can be rewrapped
+            evidence[f"{operation} {kind}: output"] = out.read_bytes()
+        if kind == "parquet":  # its pages are compressed
+            evidence[f"{operation} {kind}: rows"] = str(pq.read_table(out).to_pylist()).encode()
+    return evidence
+
+
 def test_nothing_of_a_file_is_repeated(new_stack: Callable[..., Stack], tmp_path: Path) -> None:
     """Markers in good and bad rows of every operation: none is in journal, failures or logs."""
     stack = new_stack()
     markers = Markers()
+    audit = stack.folder / "audit"
     worker = stack.start_worker(
-        "-E", "--loglevel=DEBUG", queue=f"{Lane.FAST.value},{Lane.PASSWORD.value}"
+        *("-E", "--loglevel=DEBUG"),
+        queue=f"{Lane.FAST.value},{Lane.PASSWORD.value}",
+        env={"CAAS_AUDIT_DIR": str(audit)},
     )
     worker.wait_for("ready.")
     redis = stack.broker.connect()
@@ -264,10 +299,14 @@ def test_nothing_of_a_file_is_repeated(new_stack: Callable[..., Stack], tmp_path
         evidence[f"{operation}: output of the command"] = process.log.encode()
         for ending in ("journal", "failures.csv", "part"):
             evidence[f"{operation}: {ending}"] = Path(f"{out}.{ending}").read_bytes()
+    for kind in ("jsonl", "parquet"):
+        evidence |= canary_rows(stack, tmp_path, markers, kind)
     evidence["table"] = canary_table(stack, tmp_path, markers)
     evidence["broker"] = dump(redis)
     evidence["monitor"] = monitor.stop()
     worker.stop()
     evidence["worker"] = worker.log.encode()
+    logs = [path for path in audit.rglob("*") if path.is_file()]
+    evidence["audit log"] = b"\n".join(path.read_bytes() for path in logs)
     assert all(evidence.values())
     assert search(evidence, markers.needles(stack.keystore.api_key)) == set()
