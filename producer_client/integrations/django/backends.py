@@ -16,6 +16,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
+from producer_client.integrations.django.blind_index import BlindIndexField
 from producer_client.integrations.django.hashers import is_of_service
 from producer_client.integrations.shared_client import get_client
 
@@ -52,12 +53,12 @@ class CaasBackend(ModelBackend):
         except model.DoesNotExist:
             user = None
         if user is None or not user.has_usable_password():
-            get_client().verify_password(absent_user(str(name)), password, None)
+            get_client().verify_password(self._absent(name), password, None)
             return None
         if not is_of_service(user.password):
             # Nobody would count guesses at another hasher's string, and who is never locked out
             # would be told apart.
-            budget = getattr(user, "caas_user", None) or absent_user(str(name))
+            budget = getattr(user, "caas_user", None) or self._absent(name)
             get_client().verify_password(budget, password, None)
         is_right = user.check_password(password)
         return user if is_right and self.user_can_authenticate(user) else None
@@ -72,8 +73,26 @@ class CaasBackend(ModelBackend):
         """`authenticate`, in a thread: it waits for the service."""
         return await sync_to_async(self.authenticate)(request, username, password, **kwargs)
 
+    def canonical_name(self, name: str) -> str:
+        """One name for all the spellings that the model's look-up takes for one user.
+
+        Spellings of an absent user share a budget exactly when those of a present one do. With
+        fewer or with more in common, who uses up one spelling and tries another would see who
+        exists. A blind index says how it normalises; elsewhere Django compares names as they are.
+        Override this where the manager or the column's collation finds users otherwise.
+
+        Args:
+            name: what was typed in.
+        """
+        model = get_user_model()
+        field = model._meta.get_field(model.USERNAME_FIELD)  # noqa: SLF001 - Django's public name
+        return field.normalise(name) if isinstance(field, BlindIndexField) else name
+
+    def _absent(self, name: Any) -> uuid.UUID:
+        return absent_user(self.canonical_name(str(name)))
+
 
 def absent_user(name: str) -> uuid.UUID:
-    """The UUID that stands for a name without a user: always the same, and nobody else's."""
+    """The UUID that stands for a canonical name without a user: always the same, nobody else's."""
     digest = salted_hmac(_SALT, name, algorithm="sha256").digest()
     return uuid.UUID(bytes=digest[:16], version=4)

@@ -21,7 +21,7 @@ from producer_client import (
     ServiceUnavailableError,
 )
 from producer_client.integrations.django.accounts import BoundPasswords, BoundUserManager
-from producer_client.integrations.django.backends import absent_user
+from producer_client.integrations.django.backends import CaasBackend, absent_user
 from producer_client.integrations.django.hashers import CaasPasswordHasher, bound_to, split
 
 PASSWORD = "correct horse battery"
@@ -172,6 +172,27 @@ def test_guesses_at_an_absent_user_are_counted_for_one_identity(database: None, 
     for _ in range(2):
         authenticate(None, username="nobody@example.org", password="guess")
     assert asked == [absent_user("nobody@example.org")] * 2
+
+
+def test_spellings_of_one_name_share_a_budget_whether_it_exists_or_not(
+    database: None, caas: Any
+) -> None:
+    """Who is locked out under one spelling and tries another learns nothing about who exists."""
+    customer = new_customer()
+    asked = []
+    caas.stead["verify_password"] = lambda user, *_: (
+        asked.append(user) or PasswordVerification(False, False)
+    )
+    for name in (EMAIL, "nobody@example.org"):
+        for spelling in (name, name.upper(), f" {name} ", name.replace("n", "\uff4e")):
+            authenticate(None, username=spelling, password="guess")
+    assert asked == [customer.pk] * 4 + [absent_user("nobody@example.org")] * 4
+
+
+@override_settings(AUTH_USER_MODEL="auth.User")
+def test_names_that_are_looked_up_as_they_are_stay_apart() -> None:
+    """Django's own users `ann` and `ANN` are two, so an absent one's spellings are too."""
+    assert CaasBackend().canonical_name("ANN") == "ANN"
 
 
 def test_guesses_at_another_hashers_string_are_counted(database: None, caas: Any) -> None:
