@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
 .PHONY: help run shop test ops browser soak check format lint types imports docs-examples bench bench-tables lock-bench \
-  mutate lock clean
+  journey mutate lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ bench: $(STAMP) ## Compare with other queues and services in one run (20 minutes
 
 bench-tables: $(STAMP) ## Write the tables of both READMEs from a stored result: RESULT=benchmarks/results/….json.
 	@$(BIN)/python -m benchmarks.report $(RESULT)
+
+journey: $(STAMP) ## Record the README's picture from a real run: PICTURE=docs/images/journey.svg.
+	@$(BIN)/python examples/journey/record.py $(or $(PICTURE),docs/images/journey.svg)
 
 lock-bench: $(STAMP) ## Resolve the requirements of the benchmark's peers anew.
 	@$(BIN)/python requirements/lock.py bench $(ARGS)
