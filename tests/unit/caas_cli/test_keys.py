@@ -277,6 +277,28 @@ def test_dry_run_writes_nothing(
     assert json.loads(said[1].stdout)["dry_run"] is True
 
 
+UNDONE_OR_LATER = [
+    ("key disable 1", "key enable 1"),
+    ("key destroy 1 --confirm key-1", "key undo-destroy 1"),
+    ("service-key rotate", "service-key retire SERVICE"),
+    ("service-key rotate --retire-old", "service-key remove SERVICE --force"),
+]
+
+
+@pytest.mark.parametrize(("first", "then"), UNDONE_OR_LATER)
+def test_dry_run_of_a_later_step_writes_nothing(
+    rotated: Home, run: Any, first: str, then: str
+) -> None:
+    """A step that needs another before it changes nothing in a dry run either, and says so."""
+    words = {"SERVICE": load(rotated).service_keys[0].key_id}
+    assert run(*first.split()).exit_code == 0
+    before = contents(rotated.folder)
+    done = run(*(words.get(word, word) for word in then.split()), "--dry-run", "--json")
+    assert (done.exit_code, contents(rotated.folder) == before) == (0, True)
+    said = json.loads(done.stdout)
+    assert (said["dry_run"], bool(said["changes"])) == (True, True)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {
         str(path): path.read_bytes()
