@@ -1,6 +1,6 @@
 """Child processes: started together, restarted when they die, stopped in order, never left behind.
 
-A child gets its own process group, so that Ctrl-C reaches the supervisor alone and it decides the
+A child gets its own session, so that Ctrl-C reaches the supervisor alone and it decides the
 order. On Linux the kernel kills a child whose supervisor dies, however it dies.
 """
 

@@ -6,10 +6,10 @@
 | `caas:result:<task id>`   | string | worker     | client  | `RESULT_TTL_S`                     |
 
 A task that names an inbox in `reply_to` gets its reply pushed there, as `<task id>:<sealed reply>`.
-The list keeps it while the client reconnects. One client has one inbox and takes many replies in
-one round trip, with no subscription. A job of the ledger keeps its result under its id, where
-`Client.collect` and Celery's `AsyncResult` find it; that strikes the job out. Only sealed text is
-ever stored, and of a task that is neither a call nor a job nothing at all.
+The list keeps it while the client reconnects. A client has an inbox for each lane and takes many
+replies in one round trip, with no subscription. A job of the ledger keeps its result under its id,
+where `Client.collect` and Celery's `AsyncResult` find it; that strikes the job out. Only sealed
+text is ever stored, and of a task that is neither a call nor a job nothing at all.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import UUID
 
@@ -132,6 +133,14 @@ class BaseClient:
         for call in calls:
             if isinstance(call, Call):
                 self._of(call).give_up(call)
+
+    def _close_lanes(self) -> None:
+        """Close both, whatever becomes of either; the callers of both fail before any is closed."""
+        with ExitStack() as exits:
+            for dispatcher in self._dispatchers.values():
+                exits.callback(dispatcher.close)
+            for dispatcher in self._dispatchers.values():
+                dispatcher.end()
 
     def _of(self, call: Call) -> Dispatcher:
         return self._dispatchers[call.operation.lane]

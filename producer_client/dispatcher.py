@@ -58,11 +58,11 @@ class Dispatcher:
         self,
         transport: Transport,
         server_key: ServicePublicKey,
-        lane: Lane = Lane.FAST,
+        lane: Lane,
         tracer: CallTracer | None = None,
     ) -> None:
         self._transport = transport
-        self._lane_name = lane
+        self._lane = lane
         self._tracer = tracer
         self._server_key = server_key
         self._closed = False
@@ -76,7 +76,7 @@ class Dispatcher:
         self._stopped = threading.Event()
         self._work = threading.Event()  # wakes the pump
         self._pump_rests = False
-        self._lane = lane_queue(self._lane_name)
+        self._queue = lane_queue(self._lane)
         self._reader = Reader(self._transport, self._take, self._has_flights)
         self._sessions = SessionSource(self._server_key, time.monotonic, os.urandom)
         # What sending last failed with; None since it last worked.
@@ -91,10 +91,10 @@ class Dispatcher:
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits and nothing is in flight."""
-        return not (self._lane.flights or self._lane.waiting)
+        return not (self._queue.flights or self._queue.waiting)
 
     def _has_flights(self) -> bool:
-        return bool(self._lane.flights)
+        return bool(self._queue.flights)
 
     def submit(self, call: Call, *, may_block: bool) -> bool:
         """Queue a call and, when `may_block`, send it from this thread if nothing is in the way.
@@ -106,7 +106,7 @@ class Dispatcher:
             ServiceUnavailableError: the dispatcher is closed.
             RequestTimeoutError: no room came before the deadline.
         """
-        waiting = self._lane.waiting
+        waiting = self._queue.waiting
         if self._tracer is not None:
             self._tracer.begin(call)
         with self._lock:
@@ -145,7 +145,7 @@ class Dispatcher:
             if call.outcome is not None:
                 return None
             if call.flight is None:
-                self._lane.waiting.remove(call)
+                self._queue.waiting.remove(call)
                 self._room.notify_all()
             else:
                 self._leave_flight(call, call.flight)
@@ -164,21 +164,25 @@ class Dispatcher:
     def _leave_flight(self, call: Call, flight: Flight) -> None:
         flight.calls.discard(call)
         if not flight.calls:
-            self._lane.flights.pop(flight.message.message_id, None)
+            self._queue.flights.pop(flight.message.message_id, None)
 
-    def close(self) -> None:
-        """End: waiting calls fail with ServiceUnavailableError. May be called twice."""
+    def end(self) -> None:
+        """Take no more calls; those that wait fail with ServiceUnavailableError, at once."""
         with self._lock:
             self._closed = True
-            calls = self._lane.clear()
+            calls = self._queue.clear()
             error = ServiceUnavailableError("The client is closed.")
             for call in calls:
                 call.outcome = error
             self._room.notify_all()
-            threads = list(self._threads)
         if self._tracer is not None:
             self._tracer.end(calls)
         wake(calls)
+
+    def close(self) -> None:
+        """End, and wait for the threads and close connections. May be called twice."""
+        self.end()
+        threads = list(self._threads)
         for event in (self._stopped, self._work):
             event.set()
         self._reader.stop()
@@ -200,19 +204,19 @@ class Dispatcher:
                 self._send_lock.release()
 
     def _is_ready(self) -> bool:
-        return not self._closed and self._lane.may_send(time.monotonic())
+        return not self._closed and self._queue.may_send(time.monotonic())
 
     def _next_flight(self) -> Flight | None:
         """Seal the next message, if one may leave now. Runs under the send lock."""
         if not self._is_ready():
             return None
         with self._lock:
-            if not self._lane.waiting:
+            if not self._queue.waiting:
                 return None
-            calls = self._lane.take()
+            calls = self._queue.take()
             self._room.notify_all()
             flight = self._seal(calls)
-            self._lane.flights[flight.message.message_id] = flight
+            self._queue.flights[flight.message.message_id] = flight
             return flight
 
     def _seal(self, calls: list[Call]) -> Flight:
@@ -225,14 +229,14 @@ class Dispatcher:
             session,
             operation.task_name,
             message_id,
-            now_ms + int(self._lane.lifetime_s(left_s) * 1_000),
+            now_ms + int(self._queue.lifetime_s(left_s) * 1_000),
             payload(calls),
             os.urandom(NONCE_BYTES),
         )
         message = OutgoingMessage(operation, operation.lane, message_id, sealed)
         if self._tracer is not None:
             self._tracer.sent(message_id, calls)
-        return Flight(message, session, calls, self._lane.first_resend_s(left_s))
+        return Flight(message, session, calls, self._queue.first_resend_s(left_s))
 
     def _send(self, flight: Flight) -> None:
         now = time.monotonic()
@@ -273,11 +277,11 @@ class Dispatcher:
 
     def _overdue(self) -> list[Flight]:
         with self._lock:
-            return self._lane.overdue(time.monotonic())
+            return self._queue.overdue(time.monotonic())
 
     def _take(self, replies: Iterable[IncomingReply]) -> None:
         for reply in replies:
-            flight = self._lane.flights.get(reply.message_id)
+            flight = self._queue.flights.get(reply.message_id)
             if flight is None:
                 continue  # a second answer, or nobody waits any more
             try:
@@ -285,9 +289,9 @@ class Dispatcher:
             except UnreadableMessageError:
                 continue  # forged or damaged: the caller gets a timeout, never a wrong answer
             with self._lock:
-                if self._lane.flights.pop(reply.message_id, None) is None:
+                if self._queue.flights.pop(reply.message_id, None) is None:
                     continue
-                self._lane.answered(flight, time.monotonic())
+                self._queue.answered(flight, time.monotonic())
                 calls = flight.deliver(body)
             if self._tracer is not None:
                 self._tracer.end(calls)

@@ -98,8 +98,7 @@ class TaskCalls(BaseClient):
 
     async def close(self) -> None:
         """Close connections; calls under way fail. The client can't be used again."""
-        for dispatcher in self._dispatchers.values():
-            await in_thread(dispatcher.close)
+        await in_thread(self._close_lanes)
 
     async def _many(
         self,

@@ -85,8 +85,7 @@ class ThreadCalls(BaseClient):
 
     def close(self) -> None:
         """Close connections; calls under way fail. The client can't be used again."""
-        for dispatcher in self._dispatchers.values():
-            dispatcher.close()
+        self._close_lanes()
 
     def _many(
         self,

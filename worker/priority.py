@@ -19,11 +19,11 @@ class StandingBack:
     control groups, as containers have, neither counts: give theirs a small weight.
 
     Not SCHED_IDLE: behind it a quick program waited for the next clock tick, 4 ms, in one call of
-    fifty (Linux 6.18, benchmarks/README.md). And the thread that fetches messages stays as it is:
-    kept waiting, it would leave hashers without work.
+    fifty (Linux 6.18, benchmarks/README.md). And within the process the thread that fetches
+    messages comes first: kept waiting, it would leave hashers without work.
 
     Args:
-        nice: 0 to 19, added to the present value.
+        nice: 0 to 19: added to a thread's value, and the session's value.
         autogroup: where the kernel takes a session's nice value.
     """
 

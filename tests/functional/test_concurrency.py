@@ -117,7 +117,7 @@ def test_cancelled_call_frees_its_place(service: InMemoryService) -> None:
         async with service.async_client(timeout_s=SAFETY_S) as client:
             with service.silence():
                 tasks = await started(client, 600)
-                while not client._dispatchers[Lane.FAST]._lane.flights:  # noqa: ASYNC110 - a thread does it
+                while not client._dispatchers[Lane.FAST]._queue.flights:  # noqa: ASYNC110 - a thread does it
                     await asyncio.sleep(0)
                 for task in tasks:
                     task.cancel()
@@ -175,7 +175,7 @@ def test_nothing_is_left_of_5000_calls_that_failed(service: InMemoryService, end
         async with service.async_client(timeout_s=SAFETY_S) as client:
             await burst(client)
             await asyncio.sleep(0)  # the loop's own hold on the last outcomes ends
-            waiting_calls = client._dispatchers[Lane.FAST]._lane.waiting
+            waiting_calls = client._dispatchers[Lane.FAST]._queue.waiting
             idle = is_idle(client) and (waiting_calls.items, waiting_calls.size_bytes) == (0, 0)
             return idle, max(0, count_calls() - before)
 
@@ -227,7 +227,7 @@ def test_task_without_room_ends_at_its_deadline(
         async with service.async_client(timeout_s=SAFETY_S) as client:
             with service.silence():
                 blockers = await started(client, 3)
-                while client._dispatchers[Lane.FAST]._lane.waiting.items < 1:  # noqa: ASYNC110 - a thread does it
+                while client._dispatchers[Lane.FAST]._queue.waiting.items < 1:  # noqa: ASYNC110 - a thread does it
                     await asyncio.sleep(0)
                 with pytest.raises(RequestTimeoutError):
                     await client.encrypt(USER_UUID, "no room", timeout_s=0.02)
@@ -353,3 +353,49 @@ def test_password_that_is_stuck_holds_no_quick_call_up(
         finally:
             let_go.set()
         assert password.result()
+
+
+def test_close_ends_the_calls_of_both_lanes(service: InMemoryService) -> None:
+    """Whatever becomes of the one that is closed first."""
+
+    def fail() -> None:
+        raise OSError("no such connection")
+
+    client = service.client(timeout_s=SAFETY_S)
+    with service.silence(), ThreadPoolExecutor(2) as pool:
+        calls = [
+            pool.submit(client.encrypt, USER_UUID, "data"),
+            pool.submit(client.hash_password, USER_UUID, "correct horse"),
+        ]
+        dispatchers = client._dispatchers.values()
+        while not all(each._queue.flights for each in dispatchers):
+            threading.Event().wait(0.001)
+        client._dispatchers[Lane.PASSWORD]._transport.close = fail  # type: ignore[method-assign]
+        client._dispatchers[Lane.FAST]._transport.close = fail  # type: ignore[method-assign]
+        with pytest.raises(OSError, match="no such connection"):
+            client.close()
+        for call in calls:
+            with pytest.raises(ServiceUnavailableError):
+                call.result(SAFETY_S)
+    assert all(each.is_idle for each in dispatchers)
+    for operation in (client.encrypt, client.hash_password):
+        with pytest.raises(ServiceUnavailableError):
+            operation(USER_UUID, "after the end")
+
+
+def test_close_that_is_cancelled_closes_both_lanes(service: InMemoryService) -> None:
+    """What has begun in its thread goes on to the end."""
+
+    async def main() -> None:
+        client = service.async_client(timeout_s=SAFETY_S)
+        password = asyncio.create_task(client.hash_password(USER_UUID, "correct horse"))
+        while not client._dispatchers[Lane.PASSWORD]._queue.flights:  # noqa: ASYNC110 - a thread does it
+            await asyncio.sleep(0.001)
+        closing = asyncio.create_task(client.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(ServiceUnavailableError):
+            await password
+
+    with service.silence():
+        asyncio.run(main())

@@ -150,7 +150,7 @@ def test_cancelled_work_leaves_nothing_behind(service: InMemoryService) -> None:
         async with service.async_client() as client:
             with service.silence():
                 task = asyncio.create_task(client.encrypt_many([GOOD] * 1_200))
-                while not client._dispatchers[Lane.FAST]._lane.flights:  # noqa: ASYNC110 - a thread does it
+                while not client._dispatchers[Lane.FAST]._queue.flights:  # noqa: ASYNC110 - a thread does it
                     await asyncio.sleep(0)
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):

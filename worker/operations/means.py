@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 class PasswordRoom:
     """A worker's memory and cores, shared between the password hashes that run at once.
 
-    A hash over the memory waits its turn. The cores go to who is there: all to a lone hash, which
-    ends the sooner, and one each when there are as many hashes as cores.
+    A hash over the memory waits its turn. It gets the cores that no other hash has, one where there
+    are none left: all for a lone one, which ends the sooner, one each under load.
 
     Args:
         memory_kib: KiB for all that run at once; None for no bound.
@@ -23,7 +23,7 @@ class PasswordRoom:
         self._memory_kib = memory_kib
         self._cores = cores
         self._used_kib = 0
-        self._hashes = 0
+        self._threads = 0
         self._freed = threading.Condition()
         # Held by whoever is next: a large hash is not passed by small ones for ever.
         self._turn = threading.Lock()
@@ -33,8 +33,11 @@ class PasswordRoom:
         return self._memory_kib is None or memory_kib <= self._memory_kib
 
     @contextmanager
-    def reserve(self, memory_kib: int) -> Iterator[int]:
+    def reserve(self, memory_kib: int, most_threads: int = 1) -> Iterator[int]:
         """Within it so much memory is in use; waits until it is free. Must be `allows`-ed.
+
+        Args:
+            most_threads: more would be of no use.
 
         Yields:
             How many threads to compute with, at least 1.
@@ -43,14 +46,14 @@ class PasswordRoom:
             while not self.allows(self._used_kib + memory_kib):
                 self._freed.wait()
             self._used_kib += memory_kib
-            self._hashes += 1
-            threads = max(1, self._cores // self._hashes)
+            threads = max(1, min(most_threads, self._cores - self._threads))
+            self._threads += threads
         try:
             yield threads
         finally:
             with self._freed:
                 self._used_kib -= memory_kib
-                self._hashes -= 1
+                self._threads -= threads
                 self._freed.notify()
 
 

@@ -116,5 +116,5 @@ def _digest(
     keys: VersionKeys, item: PasswordItem, salt: bytes, cost: Argon2Parameters, means: Means
 ) -> bytes:
     secret = prehash(keys.password, uuid_bytes(item.user_uuid), item.password.encode())
-    with means.password_room.reserve(cost.memory_kib) as threads:
+    with means.password_room.reserve(cost.memory_kib, cost.parallelism) as threads:
         return argon2id(secret, salt, cost, PASSWORD_DIGEST_BYTES, threads)

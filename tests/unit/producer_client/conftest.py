@@ -12,7 +12,7 @@ import pytest
 
 from caas_tasks.envelope import ServicePublicKey, seal_reply, split_request
 from caas_tasks.errors import ServiceUnavailableError
-from caas_tasks.names import Operation
+from caas_tasks.names import Lane, Operation
 from producer_client import dispatcher as dispatcher_module
 from producer_client import lanes
 from producer_client.calls import ThreadCall
@@ -130,7 +130,9 @@ class Rig:
         self.service = service
         self.transport = transport
         self.clock = clock
-        self.dispatcher = Dispatcher(transport, ServicePublicKey.from_text(service.server_key))
+        self.dispatcher = Dispatcher(
+            transport, ServicePublicKey.from_text(service.server_key), Lane.FAST
+        )
 
     def call(
         self,

@@ -342,7 +342,7 @@ def test_message_of_callers_that_just_left_is_dropped_at_its_deadline(rig: Any) 
     rig.clock.forward(1.0)
     rig.transport.wait_for(lambda: len(rig.transport.sent) >= 3)
     assert sent_data(rig, 2) == ["later"]
-    assert len(rig.dispatcher._lane.flights) == 1
+    assert len(rig.dispatcher._queue.flights) == 1
 
 
 def test_full_queue_has_no_room_for_an_asyncio_call(

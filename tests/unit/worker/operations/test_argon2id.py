@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from argon2 import low_level
 from argon2.exceptions import HashingError
@@ -24,6 +26,24 @@ def test_threads_do_not_show(
     )
     cost = Argon2Parameters(memory_kib=memory_kib, time_cost=time_cost, parallelism=parallelism)
     assert argon2id(secret, salt, cost, size, threads) == expected
+
+
+@pytest.mark.parametrize(("threads", "used"), [(1, 1), (3, 3), (9, 4)])
+def test_threads_are_as_many_as_asked_for(
+    monkeypatch: pytest.MonkeyPatch, threads: int, used: int
+) -> None:
+    """The lanes stay; their threads are the caller's, and no more than there are lanes."""
+    seen: list[tuple[int, int]] = []
+    core = low_level.core
+
+    def noted(context: Any, kind: int) -> int:
+        seen.append((context.lanes, context.threads))
+        return core(context, kind)
+
+    monkeypatch.setattr("worker.operations.argon2id.core", noted)
+    cost = Argon2Parameters(memory_kib=64, time_cost=1, parallelism=4)
+    argon2id(b"secret", bytes(16), cost, 32, threads)
+    assert seen == [(4, used)]
 
 
 def test_what_argon2_refuses() -> None:

@@ -90,12 +90,9 @@ def test_large_one_is_not_passed_for_ever() -> None:
 
 
 def test_cores_are_shared() -> None:
-    """All for a lone hash, one each when there are as many, one also when there are more."""
-    room = PasswordRoom(cores=4)
-    with room.reserve(1) as alone, room.reserve(1) as second:
-        with room.reserve(1) as third, room.reserve(1) as fourth, room.reserve(1) as over:
-            assert (alone, second, third, fourth, over) == (4, 2, 1, 1, 1)
-        with room.reserve(1) as third_again:
-            assert third_again == 1
-    with room.reserve(1) as alone_again:
-        assert alone_again == 4
+    """A hash gets those that no other has, as many as are of use to it, and one at least."""
+    room = PasswordRoom(cores=6)
+    with room.reserve(1, 4) as first, room.reserve(1, 4) as second, room.reserve(1, 4) as third:
+        assert (first, second, third) == (4, 2, 1)
+    with room.reserve(1, 1), room.reserve(1, 8) as next_one:
+        assert next_one == 5

@@ -269,6 +269,24 @@ def test_stored_costs_are_held_to_a_multiple_of_the_profiles(
     assert runs == []
 
 
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (3, 3), (64, 4)])
+def test_a_lone_hash_has_the_cores(
+    keys_of: Any, run: Any, monkeypatch: pytest.MonkeyPatch, cores: int, threads: int
+) -> None:
+    """As many threads as there are, and lanes to compute."""
+    asked: list[int] = []
+
+    def note(*args: Any) -> bytes:
+        asked.append(args[-1])
+        return bytes(32)
+
+    monkeypatch.setattr(password, "argon2id", note)
+    means = Means(os.urandom, PasswordRoom(cores=cores))
+    keys = keys_of(profile="rfc9106-low-memory")
+    run(Operation.HASH_PASSWORD, keys, means, userUUID=UUID, password=PASSWORD)
+    assert asked == [threads]
+
+
 def test_costs_over_the_workers_memory_are_refused(
     keys_of: Any, verify: Any, runs: list[Argon2Parameters]
 ) -> None:
