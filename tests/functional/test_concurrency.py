@@ -9,7 +9,6 @@ import queue
 import threading
 import tracemalloc
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ from caas_tasks.names import Lane
 from producer_client import AsyncClient, Encrypted, task_calls, waiting
 from producer_client.calls import Call, ThreadCall
 from producer_client.testing import InMemoryService
-from producer_client.transport import IncomingReply, OutgoingMessage
 
 USER_UUID = "4dbcbcfe-4800-40a8-badf-c26b73af230c"
 SAFETY_S = 60.0
@@ -328,74 +326,3 @@ def test_answer_that_comes_as_the_deadline_passes_is_returned(
     monkeypatch.setattr(ThreadCall, "wait", late)
     with service.client() as client:
         assert client.encrypt(USER_UUID, "a").key_version == 1
-
-
-def test_password_that_is_stuck_holds_no_quick_call_up(
-    service: InMemoryService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not even one whose message can't leave: the two lanes share no lock and no connection."""
-    take = service.take
-    is_stuck, let_go = threading.Event(), threading.Event()
-
-    def slow(message: OutgoingMessage) -> IncomingReply | None:
-        if message.lane is Lane.PASSWORD:
-            is_stuck.set()
-            assert let_go.wait(SAFETY_S)
-        return take(message)
-
-    monkeypatch.setattr(service, "take", slow)
-    with service.client(timeout_s=SAFETY_S) as client, ThreadPoolExecutor(1) as pool:
-        password = pool.submit(client.hash_password, USER_UUID, "correct horse")
-        try:
-            assert is_stuck.wait(SAFETY_S)
-            client.encrypt(USER_UUID, "data 1")
-            assert not password.done()
-        finally:
-            let_go.set()
-        assert password.result()
-
-
-def test_close_ends_the_calls_of_both_lanes(service: InMemoryService) -> None:
-    """Whatever becomes of the one that is closed first."""
-
-    def fail() -> None:
-        raise OSError("no such connection")
-
-    client = service.client(timeout_s=SAFETY_S)
-    with service.silence(), ThreadPoolExecutor(2) as pool:
-        calls = [
-            pool.submit(client.encrypt, USER_UUID, "data"),
-            pool.submit(client.hash_password, USER_UUID, "correct horse"),
-        ]
-        dispatchers = client._dispatchers.values()
-        while not all(each._queue.flights for each in dispatchers):
-            threading.Event().wait(0.001)
-        client._dispatchers[Lane.PASSWORD]._transport.close = fail  # type: ignore[method-assign]
-        client._dispatchers[Lane.FAST]._transport.close = fail  # type: ignore[method-assign]
-        with pytest.raises(OSError, match="no such connection"):
-            client.close()
-        for call in calls:
-            with pytest.raises(ServiceUnavailableError):
-                call.result(SAFETY_S)
-    assert all(each.is_idle for each in dispatchers)
-    for operation in (client.encrypt, client.hash_password):
-        with pytest.raises(ServiceUnavailableError):
-            operation(USER_UUID, "after the end")
-
-
-def test_close_that_is_cancelled_closes_both_lanes(service: InMemoryService) -> None:
-    """What has begun in its thread goes on to the end."""
-
-    async def main() -> None:
-        client = service.async_client(timeout_s=SAFETY_S)
-        password = asyncio.create_task(client.hash_password(USER_UUID, "correct horse"))
-        while not client._dispatchers[Lane.PASSWORD]._queue.flights:  # noqa: ASYNC110 - a thread does it
-            await asyncio.sleep(0.001)
-        closing = asyncio.create_task(client.close())
-        await asyncio.sleep(0)
-        closing.cancel()
-        with pytest.raises(ServiceUnavailableError):
-            await password
-
-    with service.silence():
-        asyncio.run(main())
